@@ -1,0 +1,66 @@
+package key
+
+import "errors"
+
+// Errors about a key or an alias that a caller named.
+var (
+	// ErrNotFound means that no key has the ID, or that it was destroyed.
+	ErrNotFound = errors.New("key: no such key")
+	// ErrAliasNotFound means that no alias has the name.
+	ErrAliasNotFound = errors.New("key: no such alias")
+	// ErrAliasExists means that the alias to create is there already.
+	ErrAliasExists = errors.New("key: alias exists")
+	// ErrTooManyAliases means that the key has MaxAliases aliases.
+	ErrTooManyAliases = errors.New("key: too many aliases")
+	// ErrTooManyTags means that the key would have more than MaxTags tags.
+	ErrTooManyTags = errors.New("key: too many tags")
+	// ErrInvalidID means that an identifier is no key ID, ARN or alias name.
+	ErrInvalidID = errors.New("key: malformed key ID")
+	// ErrInvalidARN means that an ARN is malformed, names no KMS key or
+	// alias, or names one of another region.
+	ErrInvalidARN = errors.New("key: ARN is invalid here")
+	// ErrManaged means that the operation is not for AWS managed keys.
+	ErrManaged = errors.New("key: AWS managed key")
+)
+
+// Errors about the state of a key.
+var (
+	// ErrDisabled means that the key is disabled.
+	ErrDisabled = errors.New("key: disabled")
+	// ErrPendingDeletion means that the key is pending deletion.
+	ErrPendingDeletion = errors.New("key: pending deletion")
+	// ErrNotPendingDeletion means that there is no deletion to cancel.
+	ErrNotPendingDeletion = errors.New("key: not pending deletion")
+	// ErrInvalidState means another state that forbids the operation.
+	ErrInvalidState = errors.New("key: state forbids the operation")
+	// ErrInvalidWindow means a waiting period outside MinWindow..MaxWindow.
+	ErrInvalidWindow = errors.New("key: waiting period out of range")
+)
+
+// Errors of Encrypt, Decrypt and KeyOf.
+var (
+	// ErrInvalidCiphertext means that a blob is malformed or altered, or
+	// that the encryption context is not the one it was made under: the
+	// authentication tag can't tell which.
+	ErrInvalidCiphertext = errors.New("key: ciphertext or encryption context is wrong")
+	// ErrUnknownMaterial means that a well-formed blob was made by key
+	// material that this store does not have: by a destroyed key, or
+	// somewhere else.
+	ErrUnknownMaterial = errors.New("key: unknown key material")
+)
+
+// Errors about the root of trust.
+var (
+	// ErrDamagedRoot means that the head or a frontier fails to open.
+	ErrDamagedRoot = errors.New("key: root of trust is damaged")
+	// ErrWrongRoot means that the rows were written under another root, or
+	// under a later epoch of this one: an old copy of it was put back.
+	ErrWrongRoot = errors.New("key: root of trust does not belong to the rows")
+	// ErrPunctured means that the leaf of a key was destroyed.
+	ErrPunctured = errors.New("key: leaf is destroyed")
+	// ErrFull means that every leaf of the trees is taken.
+	ErrFull = errors.New("key: no leaf left")
+	// ErrUnproven means that an epoch that was read back is not what was
+	// written. The old epoch stays.
+	ErrUnproven = errors.New("key: new epoch does not prove")
+)

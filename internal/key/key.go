@@ -1,0 +1,140 @@
+package key
+
+import (
+	"encoding/hex"
+	"time"
+
+	"coffer/internal/arn"
+	"coffer/internal/meta"
+)
+
+// Limits of a key.
+const (
+	// MinWindow and MaxWindow bound the waiting period before a deletion.
+	//
+	// Source: AWS KMS API Reference, ScheduleKeyDeletion, read 2026-11-21.
+	MinWindow = 7 * 24 * time.Hour
+	MaxWindow = 30 * 24 * time.Hour
+	// MaxAliases is the number of aliases of one key.
+	//
+	// Source: AWS KMS Developer Guide, "Resource quotas", read 2026-11-21.
+	MaxAliases = 50
+	// MaxTags is the number of tags of one key.
+	//
+	// Source: AWS KMS API Reference, TagResource, read 2026-11-21.
+	MaxTags = 50
+)
+
+// A State is the state of a key, as AWS KMS spells it. Keys of this package are
+// Enabled, Disabled or PendingDeletion.
+type State string
+
+// The states of a key.
+//
+// Source: AWS KMS Developer Guide, "Key states of AWS KMS keys".
+const (
+	Creating               State = "Creating"
+	Enabled                State = "Enabled"
+	Disabled               State = "Disabled"
+	PendingDeletion        State = "PendingDeletion"
+	PendingImport          State = "PendingImport"
+	PendingReplicaDeletion State = "PendingReplicaDeletion"
+	Unavailable            State = "Unavailable"
+	Updating               State = "Updating"
+
+	// destroying is the irrevocable state of a key whose leaves are about
+	// to be punctured, or are. To callers such a key does not exist.
+	destroying State = "destroying"
+)
+
+// Values of a key's further properties.
+const (
+	ManagerCustomer       = "CUSTOMER"
+	ManagerAWS            = "AWS"
+	SpecSymmetricDefault  = "SYMMETRIC_DEFAULT"
+	UsageEncryptDecrypt   = "ENCRYPT_DECRYPT"
+	OriginAWSKMS          = "AWS_KMS"
+	AliasPrefix           = "alias/"
+	ReservedAliasPrefix   = "alias/aws/"
+	defaultCacheEntries   = 100_000
+	maxIdentifierOfOthers = 2048
+)
+
+// A Ref names one key.
+type Ref struct {
+	Account, Region, ID string
+}
+
+// ARN returns the key's ARN.
+func (r Ref) ARN() string { return arn.Key(r.Region, r.Account, r.ID) }
+
+// String returns the key's ARN.
+func (r Ref) String() string { return r.ARN() }
+
+// A MaterialID names one version of a key's material. It is random and public.
+type MaterialID [32]byte
+
+// String returns the 64 hexadecimal digits that the API shows.
+func (m MaterialID) String() string { return hex.EncodeToString(m[:]) }
+
+// A Tag is a name with a value.
+type Tag struct{ Key, Value string }
+
+// A Key is what is known of a KMS key, its material apart. A *Key is shared and
+// cached: it must not be changed.
+type Key struct {
+	Ref
+	ARN           string
+	Description   string
+	State         State
+	Created       time.Time     // calendar time, UTC
+	Deletion      time.Time     // zero unless State is PendingDeletion
+	PendingWindow time.Duration // zero unless State is PendingDeletion
+	Manager       string        // ManagerCustomer or ManagerAWS
+	Spec          string        // SpecSymmetricDefault
+	Usage         string        // UsageEncryptDecrypt
+	Origin        string        // OriginAWSKMS
+	Policy        string        // JSON text, as it was put
+	Tags          []Tag         // in the order in which they were first set
+	Material      MaterialID    // of the current version
+	Version       uint32        // of the current material, from 1
+}
+
+// Tag returns the value of the tag named name.
+func (k *Key) Tag(name string) (value string, ok bool) {
+	for _, t := range k.Tags {
+		if t.Key == name {
+			return t.Value, true
+		}
+	}
+	return "", false
+}
+
+// An Alias is a name for a key of the same account and region.
+type Alias struct {
+	Account, Region string
+	Name            string // with its prefix alias/
+	ARN             string
+	KeyID           string
+	Created         time.Time
+	Updated         time.Time // when it last got its key
+}
+
+// A Tombstone is what remains of a destroyed key.
+type Tombstone struct {
+	Ref
+	ARN       string
+	Manager   string
+	Destroyed time.Time // calendar time of the end of the destruction
+	Epoch     uint64    // the first epoch that can't open the key
+	Materials []MaterialID
+}
+
+// An Also runs last in the transaction that changes a key, and sees the key as
+// the transaction leaves it. Its error aborts the change and is returned. It
+// may run twice. A nil Also does nothing.
+type Also func(tx meta.Txn, k *Key) error
+
+// A Buried runs in the transaction that removes a destroyed key and writes its
+// tombstone, once for each key. It may run twice. A nil Buried does nothing.
+type Buried func(tx meta.Txn, t *Tombstone) error
