@@ -14,10 +14,15 @@ import (
 // Limits of every implementation.
 const (
 	// MaxKeySize is the longest row key in bytes: two escaped S3 keys of
-	// 1,024 bytes and their prefixes fit.
+	// 1,024 bytes and their prefixes fit. The shortest has 1 byte.
 	MaxKeySize = 8 << 10
-	// MaxValueSize is the largest value in bytes, before sealing.
+	// MaxValueSize is the largest value in bytes, before sealing. The shortest
+	// is empty.
 	MaxValueSize = 16 << 20
+	// MaxOverhead is how many bytes a store that wraps another one may add to
+	// a value: an implementation takes values of MaxValueSize + MaxOverhead
+	// bytes and refuses longer ones.
+	MaxOverhead = 256
 )
 
 var (
@@ -27,14 +32,19 @@ var (
 	// wrapped text names the row, never its value.
 	ErrCorrupt = errors.New("meta: row is damaged")
 	// ErrUnavailable means that the store can't write now: the disk is full,
-	// read-only or failing. Nothing of the transaction is visible. The store
-	// heals by itself once writing works again.
+	// read-only or failing. Nothing of the transaction is visible when Update
+	// returns it. The store heals by itself once writing works again; a
+	// transaction that was struck in its commit is then there as a whole or
+	// not at all, and nobody was told that it succeeded.
 	ErrUnavailable = errors.New("meta: store can't write")
 	// ErrClosed means that the store was closed.
 	ErrClosed = errors.New("meta: store is closed")
+
+	errEmptyKey = errors.New("meta: row key is empty")
 )
 
-// A Range is the rows with Start <= key < End. A nil End means no upper bound.
+// A Range is the rows with Start <= key < End. A nil End means no upper bound;
+// a range whose End is not above its Start holds no row.
 type Range struct {
 	Start, End []byte
 	Reverse    bool // from the last row to the first
@@ -63,11 +73,12 @@ func PrefixEnd(p []byte) []byte {
 // inside the function that it was passed to, and for one goroutine.
 type Reader interface {
 	// Get returns the value at key, which the caller then owns, or
-	// ErrNotFound.
+	// ErrNotFound. An empty value is a slice of length 0, not nil.
 	Get(key []byte) ([]byte, error)
 	// Scan calls fn for each row of r in order until fn returns false or an
-	// error. The slices are valid only during the call. In a Txn, Scan sees
-	// the rows that the transaction itself has written; fn must not write.
+	// error, which Scan then returns. The slices are valid only during the
+	// call. In a Txn, Scan sees the rows that the transaction itself has
+	// written. fn may read, but a write inside fn is an error.
 	Scan(r Range, fn func(key, value []byte) (bool, error)) error
 }
 
@@ -75,7 +86,8 @@ type Reader interface {
 // at once, when Update returns nil.
 type Txn interface {
 	Reader
-	// Put sets the value at key. The store copies both.
+	// Put sets the value at key. The store copies both. A key or a value
+	// outside the limits is an error and writes nothing.
 	Put(key, value []byte) error
 	// Delete removes the row at key; a missing row is not an error.
 	Delete(key []byte) error
@@ -84,17 +96,21 @@ type Txn interface {
 // A Store is an ordered key-value store with serializable transactions. It is
 // safe for concurrent use.
 type Store interface {
-	// View runs fn on one consistent state. Only durable commits are seen.
+	// View runs fn on one consistent state, which holds every commit that was
+	// acknowledged before View was called. Only durable commits are seen. A
+	// View never waits for an Update, nor an Update for a View.
 	View(ctx context.Context, fn func(Reader) error) error
 	// Update runs fn in a serializable transaction and returns nil once its
 	// writes survive a crash of the process and of the machine. An error
 	// from fn aborts the transaction and is returned. fn may run more than
 	// once: it must change nothing outside the transaction, or set it afresh.
 	// A scanned range counts as read, up to the row where the scan stopped.
+	// fn must not call Update on the same store.
 	//
 	// If ctx ends while the commit is under way, Update still waits for the
 	// outcome: it returns nil exactly when the writes are durable.
 	Update(ctx context.Context, fn func(Txn) error) error
-	// Close waits for transactions under way and closes the store.
+	// Close waits for transactions under way and closes the store; what comes
+	// later gets ErrClosed. Closing twice is not an error.
 	Close() error
 }
