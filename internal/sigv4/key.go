@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"strings"
 	"sync"
 )
@@ -76,8 +78,8 @@ func equalSignature(want []byte, got string) bool {
 // String returns "[secret]".
 func (SigningKey) String() string { return "[secret]" }
 
-// GoString returns "[secret]".
-func (SigningKey) GoString() string { return "[secret]" }
+// Format writes "[secret]" for every verb.
+func (SigningKey) Format(f fmt.State, _ rune) { io.WriteString(f, "[secret]") }
 
 // MarshalJSON returns "[secret]".
 func (SigningKey) MarshalJSON() ([]byte, error) { return []byte(`"[secret]"`), nil }
@@ -124,8 +126,8 @@ func (c *KeyCache) Put(secret string, s Scope, k SigningKey) {
 // String returns "[secret]".
 func (*KeyCache) String() string { return "[secret]" }
 
-// GoString returns "[secret]".
-func (*KeyCache) GoString() string { return "[secret]" }
+// Format writes "[secret]" for every verb.
+func (*KeyCache) Format(f fmt.State, _ rune) { io.WriteString(f, "[secret]") }
 
 // MarshalJSON returns "[secret]".
 func (*KeyCache) MarshalJSON() ([]byte, error) { return []byte(`"[secret]"`), nil }

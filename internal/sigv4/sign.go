@@ -1,6 +1,8 @@
 package sigv4
 
 import (
+	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strconv"
@@ -25,8 +27,8 @@ func (s *Signer) String() string {
 	return "sigv4.Signer(" + s.accessKeyID + "/" + s.region + "/" + s.service + ")"
 }
 
-// GoString returns what String returns.
-func (s *Signer) GoString() string { return s.String() }
+// Format writes what String returns, for every verb.
+func (s *Signer) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 // MarshalJSON returns what String returns.
 func (s *Signer) MarshalJSON() ([]byte, error) { return []byte(strconv.Quote(s.String())), nil }

@@ -165,7 +165,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range []string{fmt.Sprint(v), fmt.Sprintf("%+v", v), fmt.Sprintf("%#v", v), string(text)} {
+		for _, s := range []string{fmt.Sprint(v), fmt.Sprintf("%+v", v), fmt.Sprintf("%#v", v), fmt.Sprintf("%d", v), fmt.Sprintf("%x", v), string(text)} {
 			if strings.Contains(s, "topsecret") || strings.Contains(s, derived) {
 				t.Errorf("%T prints its secret: %s", v, s)
 			}
