@@ -36,9 +36,8 @@ func NewReader(src io.ReaderAt, keys Keys, c Content) (*Reader, error) {
 	return &Reader{src: src, aeads: aeads, c: c}, nil
 }
 
-// String and GoString say nothing of the keys.
-func (r *Reader) String() string   { return "sealed.Reader" }
-func (r *Reader) GoString() string { return "sealed.Reader" }
+// Format prints nothing but the type: a Reader holds keys.
+func (r *Reader) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sealed.Reader") }
 
 // Length returns the length of the plaintext in bytes.
 func (r *Reader) Length() int64 { return r.c.Length }
@@ -80,6 +79,9 @@ type Range struct {
 	cur      []byte // opened and not yet read
 	err      error
 }
+
+// Format prints nothing but the type: a Range holds keys and plaintext.
+func (g *Range) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sealed.Range") }
 
 // Read reads plaintext. Every byte belongs to a segment that was authenticated
 // as a whole.

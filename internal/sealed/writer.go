@@ -45,9 +45,8 @@ func NewWriter(dst io.Writer, keys Keys, id [32]byte) (*Writer, error) {
 	return w, nil
 }
 
-// String and GoString say nothing of the keys.
-func (w *Writer) String() string   { return "sealed.Writer" }
-func (w *Writer) GoString() string { return "sealed.Writer" }
+// Format prints nothing but the type: a Writer holds keys.
+func (w *Writer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sealed.Writer") }
 
 // Content describes the body. Its length is what was written so far: final
 // after Close.
