@@ -47,6 +47,8 @@ var (
 	// material that this store does not have: by a destroyed key, or
 	// somewhere else.
 	ErrUnknownMaterial = errors.New("key: unknown key material")
+	// ErrTooLarge means that a plaintext is larger than a blob can hold.
+	ErrTooLarge = errors.New("key: plaintext is too large")
 )
 
 // Errors about the root of trust.

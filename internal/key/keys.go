@@ -2,70 +2,140 @@ package key
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"coffer/internal/meta"
-	"coffer/internal/rootseal"
 )
-
-var errTodo = errors.New("key: not built yet")
-
-// A RootConfig says how to open the root of trust.
-type RootConfig struct {
-	Store  rootseal.Store // required
-	Rand   io.Reader      // crypto/rand if nil
-	Log    *slog.Logger   // discarded if nil
-	Create bool           // make the first epoch if the store has none
-}
-
-// A Root is the open root of trust. It is safe for concurrent use.
-type Root struct{}
-
-// OpenRoot opens the newest epoch of a root store, and finishes or drops an
-// epoch change that a crash cut.
-//
-// It returns rootseal.ErrNoRoot if there is no epoch and cfg.Create is false,
-// and ErrDamagedRoot if the epoch fails to open.
-func OpenRoot(ctx context.Context, cfg RootConfig) (*Root, error) { return nil, errTodo }
-
-// StoreKey returns the key under which the rows of meta are sealed. It is the
-// same in every epoch.
-func (r *Root) StoreKey() Secret { return Secret{} }
-
-// StoreID returns the random ID of the store, which is the same in every epoch.
-func (r *Root) StoreID() [16]byte { return [16]byte{} }
-
-// Epoch returns the number of the current epoch, from 1.
-func (r *Root) Epoch() uint64 { return 0 }
-
-// Close wipes what r holds. Nothing derives from it afterwards.
-func (r *Root) Close() {}
 
 // A Config says how to open the keys.
 type Config struct {
 	Meta  meta.Store       // required
 	Root  *Root            // required
 	Now   func() time.Time // calendar time, required
-	Rand  io.Reader        // crypto/rand if nil
+	Rand  io.Reader        // crypto/rand if nil; safe for concurrent use
 	Log   *slog.Logger     // discarded if nil
-	Cache int              // keys and materials held in memory, each; 100,000 if 0
+	Cache int              // keys, materials and aliases held in memory, each; 100,000 if 0
+
+	step func(name string) error // fault points of tests: an error is a crash there
 }
 
 // Keys are the KMS keys of every account and region. It is safe for concurrent
-// use. There must be one for a meta store.
-type Keys struct{}
+// use. There must be one for a meta store: it caches what it reads, and drops
+// from the caches only what it changes itself.
+type Keys struct {
+	meta meta.Store
+	root *Root
+	now  func() time.Time
+	rand io.Reader
+	log  *slog.Logger
+	step func(string) error
+
+	keys      *cache[Ref, *Key]
+	materials *cache[MaterialID, material]
+	aliases   *cache[aliasName, string] // to key ID
+	services  *cache[string, Secret]    // by account
+
+	// destroy is held by the one destruction at a time, and taken first.
+	destroy sync.Mutex
+	// epochs is held for writing while the epoch changes in root and rows,
+	// and for reading by transactions that take a leaf.
+	epochs sync.RWMutex
+}
+
+// A material is one version of a key's material, in the clear.
+type material struct {
+	ref     Ref
+	version uint32
+	secret  Secret
+}
+
+type aliasName struct{ account, region, name string }
 
 // Open returns the keys in cfg.Meta. If a crash cut a destruction, Open
-// completes its epoch change; the next Sweep writes the tombstones.
+// completes its epoch change; the next Sweep writes the tombstones. Rows from
+// an old backup are brought to the epoch of the root: their keys that were
+// destroyed since are gone, the others open.
 //
 // It returns ErrWrongRoot if the rows belong to another root or a later epoch.
-func Open(ctx context.Context, cfg Config) (*Keys, error) { return nil, errTodo }
+func Open(ctx context.Context, cfg Config) (*Keys, error) {
+	k := &Keys{
+		meta: cfg.Meta, root: cfg.Root, now: cfg.Now, rand: cfg.Rand, log: cfg.Log, step: cfg.step,
+	}
+	if k.rand == nil {
+		k.rand = rand.Reader
+	}
+	if k.log == nil {
+		k.log = slog.New(slog.DiscardHandler)
+	}
+	if k.step == nil {
+		k.step = func(string) error { return nil }
+	}
+	entries := cfg.Cache
+	if entries == 0 {
+		entries = defaultCacheEntries
+	}
+	k.keys = newCache[Ref, *Key](entries, nil)
+	k.materials = newCache[MaterialID](entries, func(m *material) { m.secret.Wipe() })
+	k.aliases = newCache[aliasName, string](entries, nil)
+	k.services = newCache[string](entries, (*Secret).Wipe)
+
+	behind, err := k.claim(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open keys: %w", err)
+	}
+	if behind {
+		if err := k.reconcile(ctx); err != nil {
+			return nil, fmt.Errorf("bring keys to the root's epoch: %w", err)
+		}
+	}
+	if _, _, err := k.resume(ctx); err != nil {
+		return nil, fmt.Errorf("finish destruction: %w", err)
+	}
+	return k, nil
+}
 
 // Close wipes the cached material.
-func (k *Keys) Close() {}
+func (k *Keys) Close() {
+	k.keys.clear()
+	k.materials.clear()
+	k.aliases.clear()
+	k.services.clear()
+}
+
+// Format writes [secret].
+func (k *Keys) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// LogValue returns [secret].
+func (k *Keys) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Format writes [secret].
+func (m material) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// Get returns the key, in its newest committed state, or ErrNotFound.
+func (k *Keys) Get(ctx context.Context, ref Ref) (*Key, error) {
+	key, era, ok := k.keys.get(ref)
+	if ok {
+		return key, nil
+	}
+	err := k.meta.View(ctx, func(r meta.Reader) error {
+		row, err := getKey(r, ref)
+		if err == nil {
+			key = row.key(ref)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	k.keys.put(era, ref, key)
+	return key, nil
+}
 
 // A CreateInput describes a key to create.
 type CreateInput struct {
@@ -78,163 +148,190 @@ type CreateInput struct {
 // Create makes an enabled key of Manager CUSTOMER with fresh material.
 // It returns ErrTooManyTags, or ErrFull when the trees have no leaf left.
 func (k *Keys) Create(ctx context.Context, in CreateInput, also Also) (*Key, error) {
-	return nil, errTodo
+	return k.create(ctx, &in, "", also)
 }
 
 // EnsureManaged returns the AWS managed key with the alias, for example
 // alias/aws/s3, and makes both if they are missing. Concurrent calls make one.
 // also runs only in the transaction that makes it.
 func (k *Keys) EnsureManaged(ctx context.Context, account, region, alias, policy, description string, also Also) (*Key, error) {
-	return nil, errTodo
+	key, err := k.byAlias(ctx, account, region, alias)
+	if err == nil || !errors.Is(err, ErrAliasNotFound) {
+		return key, err
+	}
+	return k.create(ctx, &CreateInput{
+		Account: account, Region: region, Description: description, Policy: policy,
+	}, alias, also)
 }
 
-// Get returns the key, in its newest committed state, or ErrNotFound.
-func (k *Keys) Get(ctx context.Context, ref Ref) (*Key, error) { return nil, errTodo }
+// create makes a key: of Manager AWS and with its alias, unless that is empty.
+// If the alias exists, it returns the key that has it.
+func (k *Keys) create(ctx context.Context, in *CreateInput, alias string, also Also) (*Key, error) {
+	if len(in.Tags) > MaxTags {
+		return nil, ErrTooManyTags
+	}
+	id, err := k.newID()
+	if err != nil {
+		return nil, err
+	}
+	ref := Ref{in.Account, in.Region, id}
+	if !ref.valid() || alias != "" && !validAlias(alias) {
+		return nil, fmt.Errorf("%w: account %q, region %q, alias %q", ErrInvalidID, in.Account, in.Region, alias)
+	}
+	row := keyRow{
+		Description: in.Description, State: Enabled, Created: k.now().UnixNano(),
+		Manager: ManagerCustomer, Spec: SpecSymmetricDefault, Usage: UsageEncryptDecrypt,
+		Origin: OriginAWSKMS, Policy: in.Policy, Version: 1,
+	}
+	for _, t := range in.Tags {
+		row.Tags = append(row.Tags, tagRow{Key: t.Key, Value: t.Value})
+	}
+	if alias != "" {
+		row.Manager = ManagerAWS
+	}
+	var secret Secret
+	defer secret.Wipe()
+	for _, b := range [][]byte{row.Material[:], secret[:]} {
+		if _, err := io.ReadFull(k.rand, b); err != nil {
+			return nil, fmt.Errorf("draw key material: %w", err)
+		}
+	}
 
-// Resolve returns the key that id names for a caller in account and region: a
-// key ID or an alias name there, or the ARN of a key or an alias, which may be
-// of another account.
+	k.epochs.RLock()
+	defer k.epochs.RUnlock()
+	var key *Key
+	err = k.meta.Update(ctx, func(tx meta.Txn) error {
+		key = row.key(ref)
+		if alias != "" {
+			other, err := getRow[aliasRow](tx, aliasKey(in.Account, in.Region, alias))
+			if err == nil {
+				key, err = getAs(tx, Ref{in.Account, in.Region, other.KeyID})
+				return err
+			}
+			if !errors.Is(err, meta.ErrNotFound) {
+				return err
+			}
+			if err := putAlias(tx, ref, alias, row.Created, row.Created); err != nil {
+				return err
+			}
+		}
+		if err := k.putNew(tx, ref, &row, &secret); err != nil {
+			return err
+		}
+		return also.run(tx, key)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return key, nil
+}
+
+// putNew writes the rows of a new key and of its first version.
+func (k *Keys) putNew(tx meta.Txn, ref Ref, row *keyRow, secret *Secret) error {
+	v := versionRow{Material: row.Material, Created: row.Created}
+	w := wrapping{kindKMS, ref, row.Version, row.Material}
+	var err error
+	v.Shard, v.Leaf, v.Wrapped, err = k.wrapAtLeaf(tx, &w, secret)
+	if err != nil {
+		return err
+	}
+	if err := putRow(tx, keyKey(ref), row); err != nil {
+		return err
+	}
+	if err := putRow(tx, versionKey(ref, row.Version), &v); err != nil {
+		return err
+	}
+	return putRow(tx, materialKey(row.Material),
+		&materialRow{ref.Account, ref.Region, ref.ID, row.Version})
+}
+
+// wrapAtLeaf takes a leaf and wraps secret under it.
+func (k *Keys) wrapAtLeaf(tx meta.Txn, w *wrapping, secret *Secret) (shard uint16, index uint32, wrapped []byte, err error) {
+	var salt [saltSize]byte
+	if _, err := io.ReadFull(k.rand, salt[:]); err != nil {
+		return 0, 0, nil, fmt.Errorf("draw salt: %w", err)
+	}
+	l, leafSecret, err := k.takeLeaf(tx)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	defer leafSecret.Wipe()
+	return l.shard, l.index, wrap(&leafSecret, salt, w, secret), nil
+}
+
+// takeLeaf takes the next living leaf of a random shard, so that transactions
+// seldom meet. A shard that is full is passed over, and so is one whose rows
+// are of another generation than its frontier. Call it with epochs held.
+func (k *Keys) takeLeaf(tx meta.Txn) (leaf, Secret, error) {
+	var b [2]byte
+	if _, err := io.ReadFull(k.rand, b[:]); err != nil {
+		return leaf{}, Secret{}, fmt.Errorf("draw shard: %w", err)
+	}
+	start := int(b[0])<<8 | int(b[1])
+	reason := ErrFull
+	for i := range shardCount {
+		number := uint16((start + i) % shardCount)
+		row, err := getRow[shardRow](tx, shardKey(number))
+		if errors.Is(err, meta.ErrNotFound) {
+			row, err = new(shardRow), nil
+		}
+		if err != nil {
+			return leaf{}, Secret{}, err
+		}
+		l := leaf{shard: number}
+		var secret Secret
+		err = k.root.view(func(s *epochState) error {
+			if s.head.shards[number].generation != row.Generation {
+				return ErrWrongRoot
+			}
+			var ok bool
+			if l.index, ok = s.frontiers[number].next(row.Next); !ok {
+				return ErrFull
+			}
+			secret, err = s.leaf(l)
+			return err
+		})
+		switch {
+		case errors.Is(err, ErrFull):
+			continue
+		case errors.Is(err, ErrWrongRoot):
+			reason = ErrWrongRoot
+			continue
+		case err != nil:
+			return leaf{}, Secret{}, err
+		}
+		row.Next = l.index + 1
+		return l, secret, putRow(tx, shardKey(number), row)
+	}
+	return leaf{}, Secret{}, reason
+}
+
+// newID returns a random UUID, version 4.
 //
-// It returns ErrInvalidID, ErrInvalidARN, ErrNotFound or ErrAliasNotFound.
-func (k *Keys) Resolve(ctx context.Context, account, region, id string) (*Key, error) {
-	return nil, errTodo
+// Source: RFC 9562, section 5.4.
+func (k *Keys) newID() (string, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(k.rand, b[:]); err != nil {
+		return "", fmt.Errorf("draw key ID: %w", err)
+	}
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), nil
 }
 
-// List returns up to limit keys of an account and region in the order of their
-// IDs, from the first ID above after. more says that others follow.
-func (k *Keys) List(ctx context.Context, account, region, after string, limit int) (keys []*Key, more bool, err error) {
-	return nil, false, errTodo
+// getAs is getKey for callers.
+func getAs(r meta.Reader, ref Ref) (*Key, error) {
+	row, err := getKey(r, ref)
+	if err != nil {
+		return nil, err
+	}
+	return row.key(ref), nil
 }
 
-// SetDescription changes the description.
-// It returns ErrNotFound, ErrPendingDeletion or ErrManaged.
-func (k *Keys) SetDescription(ctx context.Context, ref Ref, description string, also Also) (*Key, error) {
-	return nil, errTodo
+// run calls a, unless it is nil.
+func (a Also) run(tx meta.Txn, key *Key) error {
+	if a == nil {
+		return nil
+	}
+	return a(tx, key)
 }
-
-// SetPolicy changes the key policy.
-// It returns ErrNotFound, ErrPendingDeletion or ErrManaged.
-func (k *Keys) SetPolicy(ctx context.Context, ref Ref, policy string, also Also) (*Key, error) {
-	return nil, errTodo
-}
-
-// Enable enables a disabled key; an enabled one stays as it is.
-// It returns ErrNotFound, ErrPendingDeletion or ErrManaged.
-func (k *Keys) Enable(ctx context.Context, ref Ref, also Also) (*Key, error) { return nil, errTodo }
-
-// Disable disables a key. When it returns nil, no later use of the key succeeds.
-// It returns ErrNotFound, ErrPendingDeletion or ErrManaged.
-func (k *Keys) Disable(ctx context.Context, ref Ref, also Also) (*Key, error) { return nil, errTodo }
-
-// ScheduleDeletion makes the key pending deletion, due when the window has
-// passed.
-// It returns ErrNotFound, ErrPendingDeletion, ErrInvalidWindow or ErrManaged.
-func (k *Keys) ScheduleDeletion(ctx context.Context, ref Ref, window time.Duration, also Also) (*Key, error) {
-	return nil, errTodo
-}
-
-// CancelDeletion makes a key that is pending deletion disabled.
-// It returns ErrNotFound or ErrNotPendingDeletion.
-func (k *Keys) CancelDeletion(ctx context.Context, ref Ref, also Also) (*Key, error) {
-	return nil, errTodo
-}
-
-// SetTags sets tags, each anew or over its old value.
-// It returns ErrNotFound, ErrPendingDeletion, ErrTooManyTags or ErrManaged.
-func (k *Keys) SetTags(ctx context.Context, ref Ref, tags []Tag, also Also) (*Key, error) {
-	return nil, errTodo
-}
-
-// RemoveTags removes the tags with these names; a missing one is not an error.
-// It returns ErrNotFound, ErrPendingDeletion or ErrManaged.
-func (k *Keys) RemoveTags(ctx context.Context, ref Ref, names []string, also Also) (*Key, error) {
-	return nil, errTodo
-}
-
-// CreateAlias gives the key one more name, which starts with alias/.
-// It returns ErrNotFound, ErrPendingDeletion, ErrAliasExists, ErrTooManyAliases or ErrManaged.
-func (k *Keys) CreateAlias(ctx context.Context, ref Ref, name string, also Also) error {
-	return errTodo
-}
-
-// UpdateAlias moves an alias to the key ref, of the same account and region.
-// It returns ErrNotFound, ErrPendingDeletion, ErrAliasNotFound, ErrTooManyAliases or ErrManaged.
-func (k *Keys) UpdateAlias(ctx context.Context, ref Ref, name string, also Also) error {
-	return errTodo
-}
-
-// DeleteAlias removes an alias; also sees the key that it named.
-// It returns ErrAliasNotFound or ErrManaged.
-func (k *Keys) DeleteAlias(ctx context.Context, account, region, name string, also Also) error {
-	return errTodo
-}
-
-// Aliases returns up to limit aliases of an account and region in the order of
-// their names, from the first name above after; only those of the key keyID,
-// unless it is empty. more says that others follow.
-func (k *Keys) Aliases(ctx context.Context, account, region, keyID, after string, limit int) (aliases []Alias, more bool, err error) {
-	return nil, false, errTodo
-}
-
-// A Sealed is the answer of Encrypt.
-type Sealed struct {
-	Blob     []byte
-	Key      *Key
-	Material MaterialID
-}
-
-// An Opened is the answer of Decrypt.
-type Opened struct {
-	Plaintext []byte // secret; the caller wipes it
-	Key       *Key
-	Material  MaterialID
-}
-
-// Encrypt seals plaintext under the current material of a key, bound to the
-// encryption context. The context is not secret.
-//
-// It returns ErrNotFound, ErrDisabled, ErrPendingDeletion or ErrInvalidState.
-func (k *Keys) Encrypt(ctx context.Context, ref Ref, plaintext []byte, encryptionContext map[string]string) (Sealed, error) {
-	return Sealed{}, errTodo
-}
-
-// KeyOf returns the key that made a blob, without opening it and in whatever
-// state the key is, so that a caller can be authorized first.
-//
-// It returns ErrInvalidCiphertext for what is no blob, ErrUnknownMaterial for
-// the blob of a destroyed or foreign key.
-func (k *Keys) KeyOf(ctx context.Context, blob []byte) (*Key, error) { return nil, errTodo }
-
-// Decrypt opens a blob that Encrypt made under the same encryption context.
-//
-// It returns ErrInvalidCiphertext, ErrUnknownMaterial, ErrDisabled,
-// ErrPendingDeletion or ErrInvalidState.
-func (k *Keys) Decrypt(ctx context.Context, blob []byte, encryptionContext map[string]string) (Opened, error) {
-	return Opened{}, errTodo
-}
-
-// ServiceSecret derives a secret from the SSE-S3 service key of an account and
-// a salt, which must be fresh for each use. The service key is made by the
-// first call. The secret of one account does not derive for another.
-func (k *Keys) ServiceSecret(ctx context.Context, account string, salt [32]byte) (Secret, error) {
-	return Secret{}, errTodo
-}
-
-// Due returns up to limit keys whose deletion date has passed, or whose
-// destruction was cut, the longest due first.
-func (k *Keys) Due(ctx context.Context, limit int) ([]Ref, error) { return nil, errTodo }
-
-// Sweep destroys, in one epoch change, every key whose deletion date has
-// passed, finishes destructions that a crash cut, and returns the tombstones
-// that it wrote. When it returns nil nothing that exists opens those keys. After
-// an error the keys are unusable and the next Sweep continues.
-func (k *Keys) Sweep(ctx context.Context, buried Buried) ([]Tombstone, error) { return nil, errTodo }
-
-// Destroy destroys keys at once, without a waiting period, as Sweep does.
-// It returns ErrNotFound if one of them does not exist, and then none is destroyed.
-func (k *Keys) Destroy(ctx context.Context, refs []Ref, buried Buried) ([]Tombstone, error) {
-	return nil, errTodo
-}
-
-// Tombstone returns what remains of a destroyed key, or ErrNotFound.
-func (k *Keys) Tombstone(ctx context.Context, ref Ref) (*Tombstone, error) { return nil, errTodo }

@@ -1,0 +1,300 @@
+package key
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"coffer/internal/arn"
+	"coffer/internal/meta"
+)
+
+// The rows, all under key/. A part that ends in a slash is a prefix.
+const (
+	rowEpoch       = "key/epoch"       // epochRow
+	rowRevision    = "key/revision"    // u64, bumped by every change that takes something away
+	rowKey         = "key/k/"          // account/region/id: keyRow
+	rowVersion     = "key/v/"          // account/region/id/number in 4 bytes: versionRow
+	rowMaterial    = "key/material/"   // material ID, 32 bytes: materialRow
+	rowAlias       = "key/alias/"      // account/region/name: aliasRow
+	rowAliasOf     = "key/aliasof/"    // account/region/id/name: empty
+	rowDue         = "key/due/"        // deletion date in 8 bytes/account/region/id: empty
+	rowDestroying  = "key/destroying/" // account/region/id: empty
+	rowTombstone   = "key/tombstone/"  // account/region/id: tombstoneRow
+	rowService     = "key/service/"    // account: serviceRow
+	rowShard       = "key/shard/"      // number in 2 bytes: shardRow
+	maxAliasLength = 256
+)
+
+// An epochRow says which epoch of which root the rows belong to.
+type epochRow struct {
+	Epoch   uint64   `cbor:"1,keyasint"`
+	StoreID [16]byte `cbor:"2,keyasint"`
+}
+
+// A shardRow counts the leaves taken in one tree. No row means none.
+type shardRow struct {
+	Next       uint32 `cbor:"1,keyasint"`
+	Generation uint64 `cbor:"2,keyasint"`
+}
+
+// A keyRow is a Key as stored. Times are Unix nanoseconds.
+type keyRow struct {
+	Description string     `cbor:"1,keyasint,omitempty"`
+	State       State      `cbor:"2,keyasint"`
+	Created     int64      `cbor:"3,keyasint"`
+	Deletion    int64      `cbor:"4,keyasint,omitempty"`
+	Window      int64      `cbor:"5,keyasint,omitempty"`
+	Manager     string     `cbor:"6,keyasint"`
+	Spec        string     `cbor:"7,keyasint"`
+	Usage       string     `cbor:"8,keyasint"`
+	Origin      string     `cbor:"9,keyasint"`
+	Policy      string     `cbor:"10,keyasint,omitempty"`
+	Tags        []tagRow   `cbor:"11,keyasint,omitempty"`
+	Material    MaterialID `cbor:"12,keyasint"`
+	Version     uint32     `cbor:"13,keyasint"`
+}
+
+type tagRow struct {
+	_     struct{} `cbor:",toarray"`
+	Key   string
+	Value string
+}
+
+// A versionRow is one version of a key's material, wrapped under its leaf.
+// It never changes.
+type versionRow struct {
+	Shard    uint16     `cbor:"1,keyasint"`
+	Leaf     uint32     `cbor:"2,keyasint"`
+	Wrapped  []byte     `cbor:"3,keyasint"`
+	Material MaterialID `cbor:"4,keyasint"`
+	Created  int64      `cbor:"5,keyasint"`
+}
+
+func (r *versionRow) leaf() leaf { return leaf{r.Shard, r.Leaf} }
+
+// A materialRow leads from a material to its version.
+type materialRow struct {
+	Account string `cbor:"1,keyasint"`
+	Region  string `cbor:"2,keyasint"`
+	ID      string `cbor:"3,keyasint"`
+	Version uint32 `cbor:"4,keyasint"`
+}
+
+func (r *materialRow) ref() Ref { return Ref{r.Account, r.Region, r.ID} }
+
+type aliasRow struct {
+	KeyID   string `cbor:"1,keyasint"`
+	Created int64  `cbor:"2,keyasint"`
+	Updated int64  `cbor:"3,keyasint"`
+}
+
+type tombstoneRow struct {
+	Manager   string       `cbor:"1,keyasint"`
+	Destroyed int64        `cbor:"2,keyasint"`
+	Epoch     uint64       `cbor:"3,keyasint"`
+	Materials []MaterialID `cbor:"4,keyasint"`
+}
+
+// A serviceRow is the SSE-S3 service key of an account, wrapped under its leaf.
+type serviceRow struct {
+	Shard   uint16 `cbor:"1,keyasint"`
+	Leaf    uint32 `cbor:"2,keyasint"`
+	Wrapped []byte `cbor:"3,keyasint"`
+	Created int64  `cbor:"4,keyasint"`
+}
+
+// getRow returns the row at key, or an error that is meta.ErrNotFound.
+func getRow[T any](r meta.Reader, key []byte) (*T, error) {
+	b, err := r.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	row := new(T)
+	if err := cbor.Unmarshal(b, row); err != nil {
+		return nil, fmt.Errorf("%w: %q: %w", meta.ErrCorrupt, key, err)
+	}
+	return row, nil
+}
+
+func putRow(tx meta.Txn, key []byte, row any) error {
+	b, err := cbor.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("encode row %q: %w", key, err)
+	}
+	return tx.Put(key, b)
+}
+
+// place is the part of a row's key that names a key.
+func (r Ref) place() string { return r.Account + "/" + r.Region + "/" + r.ID }
+
+func keyKey(r Ref) []byte        { return []byte(rowKey + r.place()) }
+func destroyingKey(r Ref) []byte { return []byte(rowDestroying + r.place()) }
+func tombstoneKey(r Ref) []byte  { return []byte(rowTombstone + r.place()) }
+func versionPrefix(r Ref) []byte { return []byte(rowVersion + r.place() + "/") }
+func aliasOfPrefix(r Ref) []byte { return []byte(rowAliasOf + r.place() + "/") }
+func serviceKey(account string) []byte {
+	return []byte(rowService + account)
+}
+func versionKey(r Ref, number uint32) []byte {
+	return binary.BigEndian.AppendUint32(versionPrefix(r), number)
+}
+func materialKey(m MaterialID) []byte { return append([]byte(rowMaterial), m[:]...) }
+func shardKey(number uint16) []byte {
+	return binary.BigEndian.AppendUint16([]byte(rowShard), number)
+}
+func aliasKey(account, region, name string) []byte {
+	return []byte(rowAlias + account + "/" + region + "/" + name)
+}
+func aliasOfKey(r Ref, name string) []byte { return append(aliasOfPrefix(r), name...) }
+
+func dueKey(when int64, r Ref) []byte {
+	b := binary.BigEndian.AppendUint64([]byte(rowDue), uint64(when))
+	return append(b, "/"+r.place()...)
+}
+
+// parseDueKey reverses dueKey.
+func parseDueKey(key []byte) (when int64, r Ref, err error) {
+	rest := key[len(rowDue):]
+	if len(rest) < 9 {
+		return 0, Ref{}, fmt.Errorf("%w: %q", meta.ErrCorrupt, key)
+	}
+	r, err = parsePlace(string(rest[9:]))
+	return int64(binary.BigEndian.Uint64(rest)), r, err
+}
+
+// parsePlace reverses Ref.place.
+func parsePlace(s string) (Ref, error) {
+	p := strings.Split(s, "/")
+	if len(p) != 3 {
+		return Ref{}, fmt.Errorf("%w: a row names no key: %q", meta.ErrCorrupt, s)
+	}
+	return Ref{p[0], p[1], p[2]}, nil
+}
+
+// key returns the row as callers see it.
+func (row *keyRow) key(ref Ref) *Key {
+	k := &Key{
+		Ref: ref, ARN: ref.ARN(), Description: row.Description, State: row.State,
+		Created: fromNano(row.Created), Deletion: fromNano(row.Deletion),
+		PendingWindow: time.Duration(row.Window), Manager: row.Manager, Spec: row.Spec,
+		Usage: row.Usage, Origin: row.Origin, Policy: row.Policy,
+		Material: row.Material, Version: row.Version,
+	}
+	for _, t := range row.Tags {
+		k.Tags = append(k.Tags, Tag{t.Key, t.Value})
+	}
+	return k
+}
+
+func (row *aliasRow) alias(account, region, name string) Alias {
+	return Alias{
+		Account: account, Region: region, Name: name, ARN: arn.Alias(region, account, name),
+		KeyID: row.KeyID, Created: fromNano(row.Created), Updated: fromNano(row.Updated),
+	}
+}
+
+func (row *tombstoneRow) tombstone(ref Ref) *Tombstone {
+	return &Tombstone{
+		Ref: ref, ARN: ref.ARN(), Manager: row.Manager,
+		Destroyed: fromNano(row.Destroyed), Epoch: row.Epoch, Materials: row.Materials,
+	}
+}
+
+func fromNano(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// getKey returns the row of a key that is not destroyed, or ErrNotFound.
+func getKey(r meta.Reader, ref Ref) (*keyRow, error) {
+	if !ref.valid() {
+		return nil, ErrNotFound
+	}
+	row, err := getRow[keyRow](r, keyKey(ref))
+	if errors.Is(err, meta.ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	if row.State == destroying {
+		return nil, ErrNotFound
+	}
+	return row, nil
+}
+
+// versions calls fn for each version of a key, the oldest first.
+func versions(r meta.Reader, ref Ref, fn func(number uint32, row *versionRow) error) error {
+	p := versionPrefix(ref)
+	return r.Scan(meta.Prefix(p), func(key, value []byte) (bool, error) {
+		row := new(versionRow)
+		if err := cbor.Unmarshal(value, row); err != nil || len(key) != len(p)+4 {
+			return false, fmt.Errorf("%w: %q", meta.ErrCorrupt, key)
+		}
+		return true, fn(binary.BigEndian.Uint32(key[len(p):]), row)
+	})
+}
+
+// bumpRevision marks that something was taken away, for whoever caches.
+func bumpRevision(tx meta.Txn) error {
+	b, err := tx.Get([]byte(rowRevision))
+	if err != nil && !errors.Is(err, meta.ErrNotFound) {
+		return err
+	}
+	n := uint64(0)
+	if len(b) == 8 {
+		n = binary.BigEndian.Uint64(b)
+	}
+	return tx.Put([]byte(rowRevision), binary.BigEndian.AppendUint64(nil, n+1))
+}
+
+// valid reports whether r can name a key, so that no part of it holds a slash.
+func (r Ref) valid() bool { return validAccount(r.Account) && validRegion(r.Region) && validID(r.ID) }
+
+func validAccount(s string) bool {
+	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
+}
+
+func validRegion(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+// validID reports whether s is a UUID, or a multi-region ID: mrk- and 32
+// hexadecimal digits.
+func validID(s string) bool {
+	if hex, ok := strings.CutPrefix(s, "mrk-"); ok {
+		return len(hex) == 32 && isHex(hex)
+	}
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return false
+	}
+	return isHex(s[:8]) && isHex(s[9:13]) && isHex(s[14:18]) && isHex(s[19:23]) && isHex(s[24:])
+}
+
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
+
+// validAlias reports whether s is the name of an alias: alias/ and 1 to 250 of
+// letters, digits, slash, underscore and dash.
+//
+// Source: AWS KMS API Reference, CreateAlias, read 2026-11-21.
+func validAlias(s string) bool {
+	name, ok := strings.CutPrefix(s, AliasPrefix)
+	if !ok || name == "" || len(s) > maxAliasLength {
+		return false
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '/', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
