@@ -1,0 +1,253 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"coffer/internal/authn"
+	"coffer/internal/authz"
+	"coffer/internal/awsjson"
+	"coffer/internal/key"
+	"coffer/internal/meta"
+)
+
+// Values that AWS knows, so that what is known and not done here is told from
+// what nobody knows.
+//
+// Source: AWS KMS API Reference, CreateKey, read 2026-11-21.
+var (
+	keySpecs = []string{"RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1",
+		key.SpecSymmetricDefault, "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512", "SM2", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87",
+		"ECC_NIST_EDWARDS25519", "ML_KEM_512", "ML_KEM_768", "ML_KEM_1024"}
+	keyUsages = []string{"SIGN_VERIFY", key.UsageEncryptDecrypt, "GENERATE_VERIFY_MAC", "KEY_AGREEMENT", "ENCAPSULATE_DECAPSULATE"}
+	origins   = []string{key.OriginAWSKMS, "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"}
+)
+
+const maxDescription = 8192 // characters
+
+// CreateKeyInput is the request of [Service.CreateKey].
+type CreateKeyInput struct {
+	Policy                         string `json:"Policy,omitempty"`
+	Description                    string `json:"Description,omitempty"`
+	KeyUsage                       string `json:"KeyUsage,omitempty"`
+	KeySpec                        string `json:"KeySpec,omitempty"`
+	CustomerMasterKeySpec          string `json:"CustomerMasterKeySpec,omitempty"` // the old name of KeySpec
+	Origin                         string `json:"Origin,omitempty"`
+	CustomKeyStoreID               string `json:"CustomKeyStoreId,omitempty"`
+	XksKeyID                       string `json:"XksKeyId,omitempty"`
+	BypassPolicyLockoutSafetyCheck bool   `json:"BypassPolicyLockoutSafetyCheck,omitempty"`
+	Tags                           []Tag  `json:"Tags,omitempty"`
+	MultiRegion                    bool   `json:"MultiRegion,omitempty"`
+}
+
+// CreateKeyOutput is the answer of [Service.CreateKey].
+type CreateKeyOutput struct {
+	KeyMetadata KeyMetadata `json:"KeyMetadata"`
+}
+
+// KeyMetadata describes a key.
+type KeyMetadata struct {
+	AWSAccountID          string       `json:"AWSAccountId"`
+	KeyID                 string       `json:"KeyId"`
+	ARN                   string       `json:"Arn"`
+	CreationDate          awsjson.Time `json:"CreationDate"`
+	Enabled               bool         `json:"Enabled"`
+	Description           string       `json:"Description"`
+	KeyUsage              string       `json:"KeyUsage"`
+	KeyState              string       `json:"KeyState"`
+	DeletionDate          awsjson.Time `json:"DeletionDate,omitempty"` // of a key pending deletion
+	Origin                string       `json:"Origin"`
+	KeyManager            string       `json:"KeyManager"` // CUSTOMER or AWS
+	CustomerMasterKeySpec string       `json:"CustomerMasterKeySpec"`
+	KeySpec               string       `json:"KeySpec"`
+	EncryptionAlgorithms  []string     `json:"EncryptionAlgorithms"`
+	MultiRegion           bool         `json:"MultiRegion"`
+	CurrentKeyMaterialID  string       `json:"CurrentKeyMaterialId"`
+}
+
+// metadata describes k as the API does.
+func metadata(k *key.Key) KeyMetadata {
+	return KeyMetadata{
+		AWSAccountID: k.Account, KeyID: k.ID, ARN: k.ARN, CreationDate: awsjson.Time{Time: k.Created},
+		Enabled: k.State == key.Enabled, Description: k.Description, KeyUsage: k.Usage, KeyState: string(k.State),
+		DeletionDate: awsjson.Time{Time: k.Deletion}, Origin: k.Origin, KeyManager: k.Manager,
+		CustomerMasterKeySpec: k.Spec, KeySpec: k.Spec, EncryptionAlgorithms: []string{key.SpecSymmetricDefault},
+		CurrentKeyMaterialID: k.Material.String(),
+	}
+}
+
+// CreateKey makes a symmetric key with material of its own.
+//
+// It returns a *awserr.Error with code
+//
+//   - ValidationException for values that AWS does not know,
+//   - UnsupportedOperationException for those that it knows and this server does
+//     not do: asymmetric and HMAC keys, imported material, key stores, regions,
+//   - MalformedPolicyDocumentException or NotImplemented for another key policy
+//     than the default one,
+//   - TagException for too many, duplicate or reserved tags,
+//   - AccessDeniedException, LimitExceededException.
+//
+// Source: AWS KMS API Reference, CreateKey.
+func (s *Service) CreateKey(ctx context.Context, c *authn.Caller, in *CreateKeyInput) (*CreateKeyOutput, error) {
+	return run(ctx, s, c, "CreateKey", changes, func(call *authz.Call) (*CreateKeyOutput, error) {
+		recordCreate(call, in)
+		if err := checkCreate(in); err != nil {
+			return nil, err
+		}
+		if err := permit(ctx, call, c, "kms:CreateKey"); err != nil {
+			return nil, err
+		}
+		if err := supported(in); err != nil {
+			return nil, err
+		}
+		policy := in.Policy
+		if policy == "" {
+			policy = defaultPolicy(c.Account)
+		} else if err := checkPolicy(c.Account, policy); err != nil {
+			return nil, err
+		}
+		k, err := s.keys.Create(ctx, key.CreateInput{Account: c.Account, Region: c.Region, Description: in.Description,
+			Policy: policy, Tags: keyTags(in.Tags)},
+			func(tx meta.Txn, k *key.Key) error {
+				call.Resource(kindKey, k.ARN, k.Account)
+				call.Response("keyMetadata", trailMetadata(k))
+				return call.Record(tx)
+			})
+		if err != nil {
+			return nil, err
+		}
+		return &CreateKeyOutput{metadata(k)}, nil
+	})
+}
+
+// checkCreate checks the shape of a CreateKey.
+func checkCreate(in *CreateKeyInput) error {
+	var v checker
+	v.optional("description", in.Description, maxDescription)
+	v.oneOf("keySpec", in.KeySpec, keySpecs)
+	v.oneOf("customerMasterKeySpec", in.CustomerMasterKeySpec, keySpecs)
+	v.oneOf("keyUsage", in.KeyUsage, keyUsages)
+	v.oneOf("origin", in.Origin, origins)
+	v.optional("customKeyStoreId", in.CustomKeyStoreID, 64)
+	v.optional("xksKeyId", in.XksKeyID, 128)
+	v.policy(in.Policy)
+	v.tags("tags", in.Tags)
+	if err := v.err(); err != nil {
+		return err
+	}
+	if in.KeySpec != "" && in.CustomerMasterKeySpec != "" {
+		return fault("ValidationException", "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
+	}
+	spec := spec(in)
+	if spec != key.SpecSymmetricDefault && in.KeyUsage == "" {
+		return fault("ValidationException", "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
+	}
+	if spec == key.SpecSymmetricDefault && in.KeyUsage != "" && in.KeyUsage != key.UsageEncryptDecrypt {
+		return fault("ValidationException", "KeyUsage %s is not compatible with KeySpec %s", in.KeyUsage, spec)
+	}
+	return checkTags(in.Tags)
+}
+
+// spec returns the key spec that in asks for.
+func spec(in *CreateKeyInput) string {
+	for _, spec := range []string{in.KeySpec, in.CustomerMasterKeySpec} {
+		if spec != "" {
+			return spec
+		}
+	}
+	return key.SpecSymmetricDefault
+}
+
+// supported refuses the keys that only AWS makes.
+func supported(in *CreateKeyInput) error {
+	switch spec := spec(in); {
+	case spec != key.SpecSymmetricDefault:
+		return unsupported("This server makes symmetric encryption keys only: KeySpec %s is not supported.", spec)
+	case in.Origin != "" && in.Origin != key.OriginAWSKMS:
+		return unsupported("This server makes the material of its keys itself: Origin %s is not supported.", in.Origin)
+	case in.CustomKeyStoreID != "" || in.XksKeyID != "":
+		return unsupported("This server has no custom key stores.")
+	case in.MultiRegion:
+		return unsupported("This server has no multi-region keys.")
+	}
+	return nil
+}
+
+func recordCreate(call *authz.Call, in *CreateKeyInput) {
+	spec := spec(in)
+	call.Param("description", in.Description)
+	call.Param("policy", in.Policy)
+	call.Param("bypassPolicyLockoutSafetyCheck", in.BypassPolicyLockoutSafetyCheck)
+	call.Param("keySpec", spec)
+	call.Param("customerMasterKeySpec", spec)
+	call.Param("keyUsage", orDefault(in.KeyUsage, key.UsageEncryptDecrypt))
+	call.Param("origin", orDefault(in.Origin, key.OriginAWSKMS))
+	call.Param("multiRegion", in.MultiRegion)
+	if in.CustomKeyStoreID != "" {
+		call.Param("customKeyStoreId", in.CustomKeyStoreID)
+	}
+	if len(in.Tags) > 0 {
+		call.Param("tags", trailTags(in.Tags))
+	}
+}
+
+func orDefault(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
+
+// trailTime is how KMS writes a time into responseElements.
+//
+// Source: AWS KMS Developer Guide, "CreateKey" under "Examples of AWS KMS log
+// entries", read 2026-11-21.
+func trailTime(t time.Time) string { return t.UTC().Format("Jan 2, 2006 3:04:05 PM") }
+
+// trailMetadata describes k as CloudTrail shows it.
+func trailMetadata(k *key.Key) map[string]any {
+	return map[string]any{
+		"aWSAccountId": k.Account, "keyId": k.ID, "arn": k.ARN, "creationDate": trailTime(k.Created),
+		"enabled": k.State == key.Enabled, "description": k.Description, "keyUsage": k.Usage, "keyState": string(k.State),
+		"origin": k.Origin, "keyManager": k.Manager, "customerMasterKeySpec": k.Spec, "keySpec": k.Spec,
+		"encryptionAlgorithms": []string{key.SpecSymmetricDefault}, "multiRegion": false,
+		"currentKeyMaterialId": k.Material.String(),
+	}
+}
+
+// DescribeKeyInput is the request of [Service.DescribeKey].
+type DescribeKeyInput struct {
+	KeyID       string   `json:"KeyId"`
+	GrantTokens []string `json:"GrantTokens,omitempty"`
+}
+
+// DescribeKeyOutput is the answer of [Service.DescribeKey].
+type DescribeKeyOutput struct {
+	KeyMetadata KeyMetadata `json:"KeyMetadata"`
+}
+
+// DescribeKey describes a key. An alias of a service, such as alias/aws/s3,
+// names no key until the service has made it.
+//
+// It returns a *awserr.Error with code ValidationException, NotFoundException,
+// InvalidArnException or AccessDeniedException.
+//
+// Source: AWS KMS API Reference, DescribeKey.
+func (s *Service) DescribeKey(ctx context.Context, c *authn.Caller, in *DescribeKeyInput) (*DescribeKeyOutput, error) {
+	return run(ctx, s, c, "DescribeKey", reads, func(call *authz.Call) (*DescribeKeyOutput, error) {
+		call.Param("keyId", in.KeyID)
+		var v checker
+		v.required("keyId", in.KeyID, maxKeyID)
+		v.tokens(in.GrantTokens)
+		if err := errors.Join(v.err(), refuseTokens(in.GrantTokens)); err != nil {
+			return nil, err
+		}
+		k, err := s.use(ctx, call, c, "kms:DescribeKey", in.KeyID, aliasesToo)
+		if err != nil {
+			return nil, err
+		}
+		return &DescribeKeyOutput{metadata(k)}, nil
+	})
+}

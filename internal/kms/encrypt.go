@@ -1,0 +1,362 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"coffer/internal/authn"
+	"coffer/internal/authz"
+	"coffer/internal/key"
+)
+
+// encryptionAlgorithms are those that AWS knows; keys here have the first one.
+var encryptionAlgorithms = []string{key.SpecSymmetricDefault, "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"}
+
+// ignoreCiphertext is the modifier of a dry run that leaves the ciphertext out.
+const ignoreCiphertext = "IGNORE_CIPHERTEXT"
+
+// A RecipientInfo names an enclave that an answer is to be encrypted for. It is
+// read so that it can be refused: an answer in the clear is what it forbids.
+type RecipientInfo struct {
+	KeyEncryptionAlgorithm string `json:"KeyEncryptionAlgorithm,omitempty"`
+	AttestationDocument    []byte `json:"AttestationDocument,omitempty"`
+}
+
+// EncryptInput is the request of [Service.Encrypt].
+type EncryptInput struct {
+	KeyID               string            `json:"KeyId"`
+	Plaintext           Plaintext         `json:"Plaintext"`
+	EncryptionContext   map[string]string `json:"EncryptionContext,omitempty"`
+	EncryptionAlgorithm string            `json:"EncryptionAlgorithm,omitempty"`
+	GrantTokens         []string          `json:"GrantTokens,omitempty"`
+	DryRun              bool              `json:"DryRun,omitempty"`
+}
+
+// EncryptOutput is the answer of [Service.Encrypt].
+type EncryptOutput struct {
+	CiphertextBlob      []byte `json:"CiphertextBlob"`
+	KeyID               string `json:"KeyId"` // ARN
+	EncryptionAlgorithm string `json:"EncryptionAlgorithm"`
+}
+
+// Encrypt encrypts up to 4,096 bytes under a key, bound to the encryption
+// context. It wipes in.Plaintext.
+//
+// It returns a *awserr.Error with code
+//
+//   - ValidationException if a member is missing or out of its range,
+//   - NotFoundException or InvalidArnException if in.KeyID names no key,
+//   - AccessDeniedException if the caller may not encrypt under it,
+//   - DisabledException or KMSInvalidStateException if the key's state forbids it,
+//   - InvalidKeyUsageException for an algorithm of other keys,
+//   - DryRunOperationException if nothing but in.DryRun speaks against it.
+//
+// Source: AWS KMS API Reference, Encrypt.
+func (s *Service) Encrypt(ctx context.Context, c *authn.Caller, in *EncryptInput) (*EncryptOutput, error) {
+	defer in.Plaintext.Wipe()
+	return run(ctx, s, c, "Encrypt", reads, func(call *authz.Call) (*EncryptOutput, error) {
+		recordCrypto(call, "", in.KeyID, in.EncryptionContext, in.EncryptionAlgorithm, in.DryRun)
+		var v checker
+		v.required("keyId", in.KeyID, maxKeyID)
+		v.blob("plaintext", in.Plaintext, maxPlaintext)
+		v.oneOf("encryptionAlgorithm", in.EncryptionAlgorithm, encryptionAlgorithms)
+		v.tokens(in.GrantTokens)
+		if err := errors.Join(v.err(), checkContext(in.EncryptionContext), refuseTokens(in.GrantTokens)); err != nil {
+			return nil, err
+		}
+		k, err := s.use(ctx, call, c, "kms:Encrypt", in.KeyID, aliasesToo)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkAlgorithm(in.EncryptionAlgorithm); err != nil {
+			return nil, err
+		}
+		sealed, err := s.keys.Encrypt(ctx, k.Ref, in.Plaintext, in.EncryptionContext)
+		if err != nil {
+			return nil, about(k.ARN, err)
+		}
+		if in.DryRun {
+			return nil, dryRun()
+		}
+		call.Additional("keyMaterialId", sealed.Material.String())
+		return &EncryptOutput{CiphertextBlob: sealed.Blob, KeyID: k.ARN, EncryptionAlgorithm: key.SpecSymmetricDefault}, nil
+	})
+}
+
+// DecryptInput is the request of [Service.Decrypt].
+type DecryptInput struct {
+	CiphertextBlob      []byte            `json:"CiphertextBlob"`
+	KeyID               string            `json:"KeyId,omitempty"`
+	EncryptionContext   map[string]string `json:"EncryptionContext,omitempty"`
+	EncryptionAlgorithm string            `json:"EncryptionAlgorithm,omitempty"`
+	GrantTokens         []string          `json:"GrantTokens,omitempty"`
+	DryRun              bool              `json:"DryRun,omitempty"`
+	DryRunModifiers     []string          `json:"DryRunModifiers,omitempty"`
+	Recipient           *RecipientInfo    `json:"Recipient"`
+}
+
+// DecryptOutput is the answer of [Service.Decrypt]. The caller wipes it.
+type DecryptOutput struct {
+	KeyID               string    `json:"KeyId"` // ARN
+	Plaintext           Plaintext `json:"Plaintext"`
+	EncryptionAlgorithm string    `json:"EncryptionAlgorithm"`
+	KeyMaterialID       string    `json:"KeyMaterialId"`
+}
+
+// Wipe overwrites the plaintext with zeros.
+func (o *DecryptOutput) Wipe() { o.Plaintext.Wipe() }
+
+// Decrypt opens a ciphertext under the same encryption context. The ciphertext
+// says which key made it; if in.KeyID is given it must be that one.
+//
+// It returns a *awserr.Error with code
+//
+//   - ValidationException if a member is missing or out of its range,
+//   - InvalidCiphertextException if the ciphertext is damaged or belongs to
+//     another encryption context,
+//   - IncorrectKeyException if another key than in.KeyID made it,
+//   - AccessDeniedException if the caller may not decrypt with the key, or none
+//     here made the ciphertext,
+//   - NotFoundException, InvalidArnException, DisabledException,
+//     KMSInvalidStateException, InvalidKeyUsageException and
+//     DryRunOperationException as [Service.Encrypt].
+//
+// Source: AWS KMS API Reference, Decrypt.
+func (s *Service) Decrypt(ctx context.Context, c *authn.Caller, in *DecryptInput) (*DecryptOutput, error) {
+	return run(ctx, s, c, "Decrypt", reads, func(call *authz.Call) (*DecryptOutput, error) {
+		recordCrypto(call, "", in.KeyID, in.EncryptionContext, in.EncryptionAlgorithm, in.DryRun)
+		var v checker
+		v.optional("keyId", in.KeyID, maxKeyID)
+		v.oneOf("encryptionAlgorithm", in.EncryptionAlgorithm, encryptionAlgorithms)
+		v.tokens(in.GrantTokens)
+		withoutBlob := v.modifiers(in.DryRun, in.DryRunModifiers)
+		if !withoutBlob || in.CiphertextBlob != nil {
+			v.blob("ciphertextBlob", in.CiphertextBlob, maxBlob)
+		}
+		if err := errors.Join(v.err(), checkContext(in.EncryptionContext), refuseTokens(in.GrantTokens), refuseRecipient(in.Recipient)); err != nil {
+			return nil, err
+		}
+		k, err := s.origin(ctx, call, c, "kms:Decrypt", in.KeyID, in.CiphertextBlob, withoutBlob)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkAlgorithm(in.EncryptionAlgorithm); err != nil {
+			return nil, err
+		}
+		if withoutBlob {
+			return nil, orDryRun(usable(k))
+		}
+		opened, err := s.keys.Decrypt(ctx, in.CiphertextBlob, in.EncryptionContext)
+		if err != nil {
+			return nil, about(k.ARN, err)
+		}
+		if in.DryRun {
+			clear(opened.Plaintext)
+			return nil, dryRun()
+		}
+		call.Additional("keyMaterialId", opened.Material.String())
+		return &DecryptOutput{KeyID: k.ARN, Plaintext: opened.Plaintext, EncryptionAlgorithm: key.SpecSymmetricDefault,
+			KeyMaterialID: opened.Material.String()}, nil
+	})
+}
+
+// ReEncryptInput is the request of [Service.ReEncrypt].
+type ReEncryptInput struct {
+	CiphertextBlob                 []byte            `json:"CiphertextBlob"`
+	SourceKeyID                    string            `json:"SourceKeyId,omitempty"`
+	SourceEncryptionContext        map[string]string `json:"SourceEncryptionContext,omitempty"`
+	SourceEncryptionAlgorithm      string            `json:"SourceEncryptionAlgorithm,omitempty"`
+	DestinationKeyID               string            `json:"DestinationKeyId"`
+	DestinationEncryptionContext   map[string]string `json:"DestinationEncryptionContext,omitempty"`
+	DestinationEncryptionAlgorithm string            `json:"DestinationEncryptionAlgorithm,omitempty"`
+	GrantTokens                    []string          `json:"GrantTokens,omitempty"`
+	DryRun                         bool              `json:"DryRun,omitempty"`
+	DryRunModifiers                []string          `json:"DryRunModifiers,omitempty"`
+}
+
+// ReEncryptOutput is the answer of [Service.ReEncrypt].
+type ReEncryptOutput struct {
+	CiphertextBlob                 []byte `json:"CiphertextBlob"`
+	SourceKeyID                    string `json:"SourceKeyId"` // ARN
+	KeyID                          string `json:"KeyId"`       // ARN of the destination
+	SourceEncryptionAlgorithm      string `json:"SourceEncryptionAlgorithm"`
+	DestinationEncryptionAlgorithm string `json:"DestinationEncryptionAlgorithm"`
+	SourceKeyMaterialID            string `json:"SourceKeyMaterialId"`
+	DestinationKeyMaterialID       string `json:"DestinationKeyMaterialId"`
+}
+
+// ReEncrypt opens a ciphertext and seals its plaintext under another key or
+// encryption context; the plaintext never leaves. The caller needs
+// kms:ReEncryptFrom on the one key and kms:ReEncryptTo on the other.
+//
+// Its errors are those of [Service.Decrypt] for the source and of
+// [Service.Encrypt] for the destination.
+//
+// Source: AWS KMS API Reference, ReEncrypt.
+func (s *Service) ReEncrypt(ctx context.Context, c *authn.Caller, in *ReEncryptInput) (*ReEncryptOutput, error) {
+	return run(ctx, s, c, "ReEncrypt", reads, func(call *authz.Call) (*ReEncryptOutput, error) {
+		recordCrypto(call, "source", in.SourceKeyID, in.SourceEncryptionContext, in.SourceEncryptionAlgorithm, in.DryRun)
+		recordCrypto(call, "destination", in.DestinationKeyID, in.DestinationEncryptionContext, in.DestinationEncryptionAlgorithm, false)
+		var v checker
+		v.required("destinationKeyId", in.DestinationKeyID, maxKeyID)
+		v.optional("sourceKeyId", in.SourceKeyID, maxKeyID)
+		v.oneOf("sourceEncryptionAlgorithm", in.SourceEncryptionAlgorithm, encryptionAlgorithms)
+		v.oneOf("destinationEncryptionAlgorithm", in.DestinationEncryptionAlgorithm, encryptionAlgorithms)
+		v.tokens(in.GrantTokens)
+		withoutBlob := v.modifiers(in.DryRun, in.DryRunModifiers)
+		if !withoutBlob || in.CiphertextBlob != nil {
+			v.blob("ciphertextBlob", in.CiphertextBlob, maxBlob)
+		}
+		if err := errors.Join(v.err(), checkContext(in.SourceEncryptionContext), checkContext(in.DestinationEncryptionContext), refuseTokens(in.GrantTokens)); err != nil {
+			return nil, err
+		}
+		from, err := s.origin(ctx, call, c, "kms:ReEncryptFrom", in.SourceKeyID, in.CiphertextBlob, withoutBlob)
+		if err != nil {
+			return nil, err
+		}
+		to, err := s.use(ctx, call, c, "kms:ReEncryptTo", in.DestinationKeyID, aliasesToo)
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(checkAlgorithm(in.SourceEncryptionAlgorithm), checkAlgorithm(in.DestinationEncryptionAlgorithm)); err != nil {
+			return nil, err
+		}
+		if withoutBlob {
+			return nil, orDryRun(errors.Join(usable(from), usable(to)))
+		}
+		opened, err := s.keys.Decrypt(ctx, in.CiphertextBlob, in.SourceEncryptionContext)
+		if err != nil {
+			return nil, about(from.ARN, err)
+		}
+		defer clear(opened.Plaintext)
+		sealed, err := s.keys.Encrypt(ctx, to.Ref, opened.Plaintext, in.DestinationEncryptionContext)
+		if err != nil {
+			return nil, about(to.ARN, err)
+		}
+		if in.DryRun {
+			return nil, dryRun()
+		}
+		call.Additional("sourceKeyMaterialId", opened.Material.String())
+		call.Additional("destinationKeyMaterialId", sealed.Material.String())
+		return &ReEncryptOutput{
+			CiphertextBlob: sealed.Blob, SourceKeyID: from.ARN, KeyID: to.ARN,
+			SourceEncryptionAlgorithm: key.SpecSymmetricDefault, DestinationEncryptionAlgorithm: key.SpecSymmetricDefault,
+			SourceKeyMaterialID: opened.Material.String(), DestinationKeyMaterialID: sealed.Material.String(),
+		}, nil
+	})
+}
+
+// origin returns the key that made blob, once the caller may do action to it.
+// If id is given the key must be that one. Blobs of unknown keys, of other
+// regions and of accounts that do not admit the caller are told apart by nothing.
+func (s *Service) origin(ctx context.Context, call *authz.Call, c *authn.Caller, action, id string, blob []byte, withoutBlob bool) (*key.Key, error) {
+	if id != "" {
+		k, err := s.use(ctx, call, c, action, id, aliasesToo)
+		if err != nil || withoutBlob {
+			return k, err
+		}
+		made, err := s.keys.KeyOf(ctx, blob)
+		switch {
+		case errors.Is(err, key.ErrUnknownMaterial), err == nil && made.Ref != k.Ref:
+			return nil, fault("IncorrectKeyException", wrongKey)
+		case err != nil:
+			return nil, about(k.ARN, err)
+		}
+		return k, nil
+	}
+	if withoutBlob {
+		return nil, fault("ValidationException", "A key ID is required when the ciphertext is ignored.")
+	}
+	k, err := s.keys.KeyOf(ctx, blob)
+	if err != nil {
+		return nil, err
+	}
+	if k.Region != c.Region {
+		return nil, about(k.ARN, key.ErrUnknownMaterial)
+	}
+	if k.Account == c.Account {
+		call.Resource(kindKey, k.ARN, k.Account)
+		return k, s.authorize(ctx, call, c, action, k)
+	}
+	if err := s.authorize(ctx, call, c, action, k); err != nil {
+		return nil, fault("AccessDeniedException", foreignCiphertext)
+	}
+	call.Resource(kindKey, k.ARN, k.Account)
+	return k, nil
+}
+
+// modifiers checks the modifiers of a dry run, and reports whether the request
+// leaves the ciphertext out.
+func (v *checker) modifiers(isDryRun bool, modifiers []string) (withoutBlob bool) {
+	for _, m := range modifiers {
+		v.oneOf("dryRunModifiers", m, []string{ignoreCiphertext})
+		withoutBlob = withoutBlob || m == ignoreCiphertext
+	}
+	if len(modifiers) > 0 && !isDryRun {
+		v.add("Value", "dryRunModifiers", "Member is valid only in a dry run")
+	}
+	return withoutBlob
+}
+
+// usable returns the error of a key whose state forbids cryptography.
+func usable(k *key.Key) error {
+	switch k.State {
+	case key.Enabled:
+		return nil
+	case key.Disabled:
+		return about(k.ARN, key.ErrDisabled)
+	case key.PendingDeletion:
+		return about(k.ARN, key.ErrPendingDeletion)
+	}
+	return about(k.ARN, key.ErrInvalidState)
+}
+
+// checkAlgorithm refuses the algorithms of asymmetric keys.
+func checkAlgorithm(algorithm string) error {
+	if algorithm == "" || slices.Index(encryptionAlgorithms, algorithm) == 0 {
+		return nil
+	}
+	return fault("InvalidKeyUsageException", "Algorithm %s is incompatible with key spec %s.", algorithm, key.SpecSymmetricDefault)
+}
+
+func refuseRecipient(r *RecipientInfo) error {
+	if r == nil {
+		return nil
+	}
+	return unsupported("This server can't encrypt an answer for an enclave: the request has a Recipient.")
+}
+
+func dryRun() error { return fault("DryRunOperationException", dryRunText) }
+
+// orDryRun returns err or, if there is none, the error of a dry run.
+func orDryRun(err error) error {
+	if err != nil {
+		return err
+	}
+	return dryRun()
+}
+
+// recordCrypto records the parameters of a cryptographic operation, their names
+// with a prefix if there is one.
+func recordCrypto(call *authz.Call, prefix, keyID string, encryptionContext map[string]string, algorithm string, isDryRun bool) {
+	named := func(name string) string {
+		if prefix == "" {
+			return string(name[0]|0x20) + name[1:]
+		}
+		return prefix + name
+	}
+	if keyID != "" {
+		call.Param(named("KeyId"), keyID)
+	}
+	if len(encryptionContext) > 0 {
+		call.Param(named("EncryptionContext"), encryptionContext)
+	}
+	if algorithm == "" {
+		algorithm = key.SpecSymmetricDefault
+	}
+	call.Param(named("EncryptionAlgorithm"), algorithm)
+	if isDryRun {
+		call.Param("dryRun", true)
+	}
+}

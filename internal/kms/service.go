@@ -1,0 +1,93 @@
+// Package kms is the AWS KMS API: one method for each operation, which
+// authorizes, acts on the keys, records and answers.
+//
+// Every operation checks in the order that AWS does: the shape of the request,
+// then which key it names, then whether the caller may, and only then the key's
+// state and the cryptography. So a caller who may not use a key learns nothing
+// of its state, and of another account's key not even whether it exists.
+//
+// Keys are symmetric, of one region, with material that this server made.
+// Grants, rotation, imported material, custom key stores and key policies other
+// than the default one do not exist: what would need them is refused by name,
+// and never ignored.
+//
+// Methods return a *awserr.Error with the codes, texts and statuses that AWS
+// uses. Every status of KMS's own errors is 400, and 500 for its own failures:
+// its API model names others (404, 409, 412) that its answers do not carry.
+//
+// Source: AWS KMS API Reference, read 2026-11-21.
+package kms
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+
+	"coffer/internal/authn"
+	"coffer/internal/authz"
+	"coffer/internal/key"
+)
+
+// source is the service as the trail names it.
+const source = "kms.amazonaws.com"
+
+// A Config holds what a Service needs.
+type Config struct {
+	Keys *key.Keys    // required
+	Gate *authz.Gate  // required
+	Rand io.Reader    // of data keys and random bytes; crypto/rand if nil
+	Log  *slog.Logger // gets what clients are not told; discarded if nil
+}
+
+// A Service answers the operations. It is safe for concurrent use.
+type Service struct {
+	keys *key.Keys
+	gate *authz.Gate
+	rand io.Reader
+	log  *slog.Logger
+}
+
+// New returns a service for the keys of cfg.
+func New(cfg Config) *Service {
+	s := &Service{keys: cfg.Keys, gate: cfg.Gate, rand: cfg.Rand, log: cfg.Log}
+	if s.rand == nil {
+		s.rand = rand.Reader
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s
+}
+
+// Whether an operation changes something. CloudTrail counts cryptography as
+// reading.
+const (
+	reads   = true
+	changes = false
+)
+
+// run runs one operation as one call: begun, recorded and ended once. The error
+// of act reaches the trail and the client as the same *awserr.Error.
+func run[Output any](ctx context.Context, s *Service, c *authn.Caller, name string, readOnly bool, act func(*authz.Call) (*Output, error)) (*Output, error) {
+	call := s.gate.Begin(c, authz.Operation{Source: source, Name: name, ReadOnly: readOnly})
+	out, err := act(call)
+	if err != nil {
+		err = s.answer(ctx, c, name, err)
+	}
+	if ended := call.End(ctx, err); ended != nil {
+		if ended != err {
+			ended = s.answer(ctx, c, name, ended)
+		}
+		return nil, ended
+	}
+	return out, nil
+}
+
+// Refuse records a call of the operation name that its front refuses with err,
+// and returns the error to answer with: a request that can't be decoded, or an
+// operation that is not implemented.
+func (s *Service) Refuse(ctx context.Context, c *authn.Caller, name string, err error) error {
+	_, err = run(ctx, s, c, name, reads, func(*authz.Call) (*struct{}, error) { return nil, err })
+	return err
+}

@@ -1,0 +1,173 @@
+package kms
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"coffer/internal/authn"
+	"coffer/internal/awserr"
+	"coffer/internal/key"
+	"coffer/internal/meta/mem"
+	"coffer/internal/rootseal"
+)
+
+const (
+	account   = "123456789012"
+	stranger  = "210987654321"
+	region    = "us-east-1"
+	unknownID = "134f2428-cec1-4b25-a1ae-9048164dba47"
+)
+
+// A memRoot is a root store in memory that forgets.
+type memRoot struct {
+	epochs    map[uint64]rootseal.Epoch
+	frontiers map[string][]byte
+}
+
+func (m *memRoot) Epochs(context.Context) ([]uint64, error) {
+	return slices.Sorted(maps.Keys(m.epochs)), nil
+}
+
+func (m *memRoot) Load(_ context.Context, number uint64) (*rootseal.Epoch, error) {
+	e, ok := m.epochs[number]
+	if !ok {
+		return nil, rootseal.ErrNoRoot
+	}
+	e.Frontiers = maps.Clone(m.frontiers)
+	return &e, nil
+}
+
+func (m *memRoot) Prepare(_ context.Context, e *rootseal.Epoch) error {
+	c := *e
+	c.Head = slices.Clone(e.Head)
+	for name, f := range e.Frontiers {
+		m.frontiers[name] = slices.Clone(f)
+	}
+	m.epochs[e.Number] = c
+	return nil
+}
+
+func (m *memRoot) Destroy(_ context.Context, number uint64, keep []string) error {
+	delete(m.epochs, number)
+	maps.DeleteFunc(m.frontiers, func(name string, _ []byte) bool { return !slices.Contains(keep, name) })
+	return nil
+}
+
+// A bench is a service over real keys in memory, and a clock to move.
+type bench struct {
+	*Service
+	keys *key.Keys
+	now  time.Time
+	log  *strings.Builder
+}
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	b := &bench{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), log: new(strings.Builder)}
+	root, err := key.OpenRoot(t.Context(), key.RootConfig{
+		Store:  &memRoot{epochs: make(map[uint64]rootseal.Epoch), frontiers: make(map[string][]byte)},
+		Create: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := mem.New()
+	b.keys, err = key.Open(t.Context(), key.Config{Meta: store, Root: root, Now: func() time.Time { return b.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Service = New(Config{Keys: b.keys, Gate: newGate(t, b, store), Log: newLog(b.log)})
+	t.Cleanup(b.keys.Close)
+	return b
+}
+
+func caller(account string) *authn.Caller {
+	return &authn.Caller{Type: authn.TypeRoot, Account: account, ARN: "arn:aws:iam::" + account + ":root", PrincipalID: account,
+		Region: region, Service: "kms", RequestID: "req-1", SourceIP: "192.0.2.1"}
+}
+
+var (
+	self    = caller(account)
+	foreign = caller(stranger)
+)
+
+// newKey makes a key and returns its metadata.
+func (b *bench) newKey(t testing.TB) KeyMetadata {
+	t.Helper()
+	out, err := b.CreateKey(t.Context(), self, &CreateKeyInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.KeyMetadata
+}
+
+// ciphertext encrypts text under a key, with a context.
+func (b *bench) ciphertext(t testing.TB, id, text string, encryptionContext map[string]string) []byte {
+	t.Helper()
+	out, err := b.Encrypt(t.Context(), self, &EncryptInput{KeyID: id, Plaintext: Plaintext(text), EncryptionContext: encryptionContext})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.CiphertextBlob
+}
+
+// into brings a key into a state.
+func (b *bench) into(t testing.TB, id string, state key.State) {
+	t.Helper()
+	var err error
+	switch state {
+	case key.Disabled:
+		_, err = b.DisableKey(t.Context(), self, &KeyInput{id})
+	case key.PendingDeletion:
+		_, err = b.ScheduleKeyDeletion(t.Context(), self, &ScheduleKeyDeletionInput{KeyID: id, PendingWindowInDays: ptr[int32](7)})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// wantError fails the test unless err is what a client sees as "Code: message".
+func wantError(t *testing.T, what string, err error, want string) {
+	t.Helper()
+	e := awserr.As(err)
+	if e == nil {
+		t.Errorf("%s = %v; want %s", what, err, want)
+		return
+	}
+	if e.Error() != want {
+		t.Errorf("%s =\n\t%s; want\n\t%s", what, e.Error(), want)
+	}
+	if status := map[string]int{"NotImplemented": 501, "KMSInternalException": 500}[e.Code]; e.Status != max(status, 400) {
+		t.Errorf("%s: status %d; want %d", what, e.Status, max(status, 400))
+	}
+}
+
+// A broken reader is a source of randomness that fails.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, fmt.Errorf("no entropy: %w", io.ErrUnexpectedEOF) }
+
+func TestInternalErrorsSayNothing(t *testing.T) {
+	b := newBench(t)
+	k := b.newKey(t)
+	b.rand = broken{}
+	_, err := b.GenerateDataKey(t.Context(), self, &GenerateDataKeyInput{KeyID: k.KeyID, KeySpec: "AES_256"})
+	wantError(t, "GenerateDataKey", err, "KMSInternalException: The request was rejected because an internal exception occurred. The request can be retried.")
+	if log := b.log.String(); !strings.Contains(log, "no entropy") || !strings.Contains(log, "req-1") {
+		t.Errorf("log = %q; want the error and the request ID", log)
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	b := newBench(t)
+	wantError(t, "Refuse", b.Refuse(t.Context(), self, "Sign", NotImplemented("Sign is not implemented by this server.")),
+		"NotImplemented: Sign is not implemented by this server.")
+}

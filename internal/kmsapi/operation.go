@@ -1,0 +1,116 @@
+package kmsapi
+
+import (
+	"context"
+	"reflect"
+
+	"coffer/internal/authn"
+	"coffer/internal/awsjson"
+	"coffer/internal/kms"
+)
+
+// An Operation is one row of the routing table.
+type Operation struct {
+	Name string // as in X-Amz-Target, after TrentService.
+	// Implemented is false for an operation that AWS has and this server
+	// does not.
+	Implemented bool
+
+	serve func(ctx context.Context, svc *kms.Service, c *authn.Caller, body []byte) ([]byte, error)
+}
+
+// Operations returns the routing table: every operation that the KMS API has, in
+// the order of its reference.
+//
+// Source: AWS KMS API Reference, "Actions", and the service model of
+// aws-sdk-go-v2/service/kms v1.62.4 (56 operations), read 2026-11-21.
+func Operations() []Operation {
+	return []Operation{
+		op("CancelKeyDeletion", (*kms.Service).CancelKeyDeletion),
+		missing("ConnectCustomKeyStore"),
+		op("CreateAlias", (*kms.Service).CreateAlias),
+		missing("CreateCustomKeyStore"),
+		missing("CreateGrant"),
+		op("CreateKey", (*kms.Service).CreateKey),
+		missing("Decapsulate"),
+		op("Decrypt", (*kms.Service).Decrypt),
+		op("DeleteAlias", (*kms.Service).DeleteAlias),
+		missing("DeleteCustomKeyStore"),
+		missing("DeleteImportedKeyMaterial"),
+		missing("DeriveSharedSecret"),
+		op("DescribeCustomKeyStores", (*kms.Service).DescribeCustomKeyStores),
+		op("DescribeKey", (*kms.Service).DescribeKey),
+		op("DisableKey", (*kms.Service).DisableKey),
+		missing("DisableKeyRotation"),
+		missing("DisconnectCustomKeyStore"),
+		op("EnableKey", (*kms.Service).EnableKey),
+		missing("EnableKeyRotation"),
+		missing("Encapsulate"),
+		op("Encrypt", (*kms.Service).Encrypt),
+		op("GenerateDataKey", (*kms.Service).GenerateDataKey),
+		missing("GenerateDataKeyPair"),
+		missing("GenerateDataKeyPairWithoutPlaintext"),
+		op("GenerateDataKeyWithoutPlaintext", (*kms.Service).GenerateDataKeyWithoutPlaintext),
+		missing("GenerateMac"),
+		op("GenerateRandom", (*kms.Service).GenerateRandom),
+		missing("GetKeyLastUsage"),
+		op("GetKeyPolicy", (*kms.Service).GetKeyPolicy),
+		op("GetKeyRotationStatus", (*kms.Service).GetKeyRotationStatus),
+		missing("GetParametersForImport"),
+		missing("GetPublicKey"),
+		missing("ImportKeyMaterial"),
+		op("ListAliases", (*kms.Service).ListAliases),
+		op("ListGrants", (*kms.Service).ListGrants),
+		op("ListKeyPolicies", (*kms.Service).ListKeyPolicies),
+		missing("ListKeyRotations"),
+		op("ListKeys", (*kms.Service).ListKeys),
+		op("ListResourceTags", (*kms.Service).ListResourceTags),
+		op("ListRetirableGrants", (*kms.Service).ListRetirableGrants),
+		op("PutKeyPolicy", (*kms.Service).PutKeyPolicy),
+		op("ReEncrypt", (*kms.Service).ReEncrypt),
+		missing("ReplicateKey"),
+		missing("RetireGrant"),
+		missing("RevokeGrant"),
+		missing("RotateKeyOnDemand"),
+		op("ScheduleKeyDeletion", (*kms.Service).ScheduleKeyDeletion),
+		missing("Sign"),
+		op("TagResource", (*kms.Service).TagResource),
+		op("UntagResource", (*kms.Service).UntagResource),
+		op("UpdateAlias", (*kms.Service).UpdateAlias),
+		missing("UpdateCustomKeyStore"),
+		op("UpdateKeyDescription", (*kms.Service).UpdateKeyDescription),
+		missing("UpdatePrimaryRegion"),
+		missing("Verify"),
+		missing("VerifyMac"),
+	}
+}
+
+// op returns the row of an operation: decode, call, encode.
+func op[Input, Output any](name string, call func(*kms.Service, context.Context, *authn.Caller, *Input) (*Output, error)) Operation {
+	isEmpty := reflect.TypeFor[Output]().NumField() == 0
+	return Operation{Name: name, Implemented: true, serve: func(ctx context.Context, svc *kms.Service, c *authn.Caller, body []byte) ([]byte, error) {
+		in := new(Input)
+		if err := awsjson.Unmarshal(body, in); err != nil {
+			return nil, svc.Refuse(ctx, c, name, err)
+		}
+		out, err := call(svc, ctx, c, in)
+		if err != nil {
+			return nil, err
+		}
+		if isEmpty {
+			return nil, nil // AWS sends no body at all
+		}
+		answer := awsjson.Marshal(out)
+		if secret, ok := any(out).(interface{ Wipe() }); ok {
+			secret.Wipe()
+		}
+		return answer, nil
+	}}
+}
+
+// missing returns the row of an operation that this server does not have.
+func missing(name string) Operation {
+	return Operation{Name: name, serve: func(ctx context.Context, svc *kms.Service, c *authn.Caller, _ []byte) ([]byte, error) {
+		return nil, svc.Refuse(ctx, c, name, kms.NotImplemented("%s is not implemented by this server.", name))
+	}}
+}
