@@ -2,10 +2,15 @@ package authz
 
 import (
 	"context"
+	"errors"
 
 	"coffer/internal/authn"
 	"coffer/internal/meta"
 )
+
+// ErrUnrecorded means that the call could not be recorded, so that its answer
+// must not be given.
+var ErrUnrecorded = errors.New("authz: call is not recorded")
 
 // An Operation is one API operation as the trail names it.
 type Operation struct {

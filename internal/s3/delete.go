@@ -1,0 +1,105 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"coffer/internal/authn"
+	"coffer/internal/awserr"
+	"coffer/internal/meta"
+	"coffer/internal/object"
+)
+
+// DeleteObject deletes an object, or one version of it.
+func (s *Service) DeleteObject(ctx context.Context, c *authn.Caller, in *DeleteObjectInput) (*DeleteObjectOutput, error) {
+	r := s.begin(ctx, c, "DeleteObject", dataWrite, in.Bucket, in.Key, in.ExpectedBucketOwner)
+	if in.VersionID != "" {
+		r.Param("versionId", in.VersionID)
+	}
+	out, err := r.deleteObject(in)
+	return finish(r, out, err)
+}
+
+func (r *request) deleteObject(in *DeleteObjectInput) (*DeleteObjectOutput, error) {
+	action := "s3:DeleteObject"
+	if in.VersionID != "" {
+		action = "s3:DeleteObjectVersion"
+	}
+	if err := r.authorize(action); err != nil {
+		return nil, err
+	}
+	if in.BypassGovernance {
+		return nil, invalidArgument("x-amz-bypass-governance-retention", "true", "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
+	}
+	cond := object.DeleteCondition{IfMatch: in.IfMatch, Modified: unix(in.IfMatchLastModified), Size: in.IfMatchSize}
+	done, err := r.s.objects.Delete(r.ctx, r.bucket, in.Key, in.VersionID, cond, func(txn meta.Txn, d object.Deleted) error {
+		if d.VersionID != "" {
+			r.Response("x-amz-version-id", d.VersionID)
+		}
+		if d.IsMarker {
+			r.Response("x-amz-delete-marker", "true")
+		}
+		return r.Record(txn)
+	})
+	if errors.Is(err, object.ErrInvalidVersionID) {
+		return nil, invalidArgument("versionId", in.VersionID, "Invalid version id specified")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &DeleteObjectOutput{DeleteMarker: done.IsMarker, VersionID: done.VersionID}, nil
+}
+
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+// maxDeleteObjects is how many keys one DeleteObjects may name.
+//
+// Source: Amazon S3 API Reference, DeleteObjects, read 2026-11-21.
+const maxDeleteObjects = 1000
+
+// DeleteObjects deletes up to 1,000 objects. Each is authorized, deleted and
+// recorded by itself; one that fails does not keep the others.
+func (s *Service) DeleteObjects(ctx context.Context, c *authn.Caller, in *DeleteObjectsInput) (*DeleteObjectsOutput, error) {
+	r := s.begin(ctx, c, "DeleteObjects", dataRead, in.Bucket, "", in.ExpectedBucketOwner)
+	out, err := r.deleteObjects(in)
+	return finish(r, out, err)
+}
+
+func (r *request) deleteObjects(in *DeleteObjectsInput) (*DeleteObjectsOutput, error) {
+	b, err := r.s.objects.Bucket(r.ctx, in.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.inRegion(b); err != nil {
+		return nil, err
+	}
+	if r.c.IsAnonymous() {
+		return nil, errAccessDenied
+	}
+	if len(in.Objects) == 0 || len(in.Objects) > maxDeleteObjects {
+		return nil, errMalformedXML
+	}
+	out := new(DeleteObjectsOutput)
+	for _, e := range in.Objects {
+		res := DeleteResult{Key: e.Key, VersionID: e.VersionID}
+		done, err := r.s.DeleteObject(r.ctx, r.c, &DeleteObjectInput{
+			ObjectInput: ObjectInput{Bucket: in.Bucket, Key: e.Key, VersionID: e.VersionID, ExpectedBucketOwner: in.ExpectedBucketOwner},
+			IfMatch:     e.ETag, IfMatchLastModified: e.LastModifiedTime, IfMatchSize: e.Size,
+			BypassGovernance: in.BypassGovernance, MFA: in.MFA,
+		})
+		if err != nil {
+			a := awserr.As(err)
+			res.ErrCode, res.ErrMessage = a.Code, a.Message
+		} else if res.DeleteMarker = done.DeleteMarker; done.DeleteMarker {
+			res.DeleteMarkerVersionID = done.VersionID
+		}
+		out.Results = append(out.Results, res)
+	}
+	return out, nil
+}
