@@ -82,7 +82,10 @@ type Upload struct {
 	// itself and fails with an *awserr.Error instead of io.EOF if that does
 	// not match: nothing read from it counts before io.EOF.
 	Body io.Reader
-	// Length is the decoded length in bytes; it is always known.
+	// Length is the decoded length in bytes. It is -1 for a form: there the
+	// length is known once Body has ended, and Body itself fails with
+	// EntityTooLarge or EntityTooSmall outside the range that the form's policy
+	// allows, at most 5 GiB.
 	Length int64
 	// ContentMD5 is the Content-MD5 header, base64 as sent.
 	ContentMD5 string
