@@ -172,6 +172,36 @@ func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
+// ReadDevice is [ReadFile] past the page cache, where the file system allows it:
+// it returns what the device holds and not what the kernel remembers of a write.
+func ReadDevice(fsys FS, name string, limit int64) ([]byte, error) {
+	f, err := fsys.OpenFile(name, os.O_RDONLY|Direct, 0)
+	if errors.Is(err, syscall.EINVAL) {
+		return ReadFile(fsys, name, limit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > limit {
+		return nil, fmt.Errorf("read %s: %d bytes, more than the limit of %d", name, size, limit)
+	}
+	data := NewBuffer(int(size+AlignSize-1) &^ (AlignSize - 1))
+	n, err := f.ReadAt(data, 0)
+	if errors.Is(err, syscall.EINVAL) {
+		return ReadFile(fsys, name, limit)
+	}
+	if int64(n) < size {
+		clear(data)
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return data[:size:size], nil
+}
+
 // CreateFile creates the file name, which must not exist, with data, and syncs
 // it. The bytes are written once, to their final place. The name is durable
 // after a [FS.SyncDir] of the directory, which is left to the caller so that

@@ -88,11 +88,19 @@ func TestReadFileLimit(t *testing.T) {
 	if err := WriteFile(OS{}, name, []byte("12345"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := ReadFile(OS{}, name, 5); err != nil || string(got) != "12345" {
-		t.Errorf("ReadFile(5) = %q, %v", got, err)
-	}
-	if got, err := ReadFile(OS{}, name, 4); err == nil {
-		t.Errorf("ReadFile(4) = %q, nil; want an error", got)
+	for _, read := range []struct {
+		name string
+		file func(FS, string, int64) ([]byte, error)
+	}{{"ReadFile", ReadFile}, {"ReadDevice", ReadDevice}} {
+		if got, err := read.file(OS{}, name, 5); err != nil || string(got) != "12345" {
+			t.Errorf("%s(5) = %q, %v", read.name, got, err)
+		}
+		if got, err := read.file(OS{}, name, 4); err == nil {
+			t.Errorf("%s(4) = %q, nil; want an error", read.name, got)
+		}
+		if got, err := read.file(OS{}, name+"2", 4); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s of a missing file = %q, %v; want ErrNotExist", read.name, got, err)
+		}
 	}
 }
 
@@ -176,7 +184,6 @@ func TestEraseNeverRemovesWhatItDidNotOverwrite(t *testing.T) {
 		if err := sim.SyncDir("/"); err != nil {
 			t.Fatal(err)
 		}
-		node := sim.root.entries["f"]
 		calls := 0
 		sim.SetFail(func(Op) error {
 			calls++
@@ -187,10 +194,13 @@ func TestEraseNeverRemovesWhatItDidNotOverwrite(t *testing.T) {
 		})
 		err := Erase(sim, "/f", randomBytes(2))
 		sim.SetFail(nil)
-		if names, _ := sim.ReadDir("/"); len(names) == 0 && bytes.Equal(node.synced, secret) {
+		if names, _ := sim.ReadDir("/"); len(names) == 0 && sim.Holds(secret) {
 			t.Fatalf("cut %d: the name is gone and the secret still lies on the disk", cut)
 		}
 		if err == nil {
+			if sim.Holds(secret) {
+				t.Error("Erase = nil, and the secret still lies on the disk")
+			}
 			return
 		}
 	}
@@ -288,7 +298,7 @@ func TestSimFSForgets(t *testing.T) {
 	}
 }
 
-func TestSimFSKeepsNothingAfterFailedSync(t *testing.T) {
+func TestSimFSLosesWhatFailedSyncLeft(t *testing.T) {
 	sim := NewSimFS()
 	f, err := sim.OpenFile("/f", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -311,7 +321,12 @@ func TestSimFSKeepsNothingAfterFailedSync(t *testing.T) {
 	if err := f.Sync(); err != nil {
 		t.Fatalf("second Sync = %v; want nil, as Linux says", err)
 	}
-	if got, _ := ReadFile(sim.Crash(nil), "/f", 100); len(got) != 0 {
-		t.Errorf("after a crash the file holds %q", got)
+	if sim.Holds([]byte("lost")) {
+		t.Error("a Sync that came after the failed one wrote the bytes")
 	}
+	f.WriteAt([]byte("kept"), 0)
+	if err := f.Sync(); err != nil || !sim.Holds([]byte("kept")) {
+		t.Errorf("Sync = %v; want what was written again on the disk", err)
+	}
+	f.Close()
 }

@@ -4,7 +4,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"syscall"
 	"unsafe"
 )
@@ -65,8 +64,9 @@ func (f *simFile) WriteAt(p []byte, off int64) (int, error) {
 		p = p[:len(p)/2]
 	}
 	if end := int(off) + len(p); end > len(f.node.data) {
-		f.node.data = resize(f.node.data, end)
+		f.node.truncate(end)
 	}
+	f.node.touch(int(off), int(off)+len(p))
 	return copy(f.node.data[off:], p), err
 }
 
@@ -75,12 +75,10 @@ func (f *simFile) Sync() error {
 	err := f.begin("sync")
 	defer f.fs.mu.Unlock()
 	if err != nil {
-		f.node.poisoned = true
+		f.node.dirty = nil // Linux marks the pages clean that it could not write
 		return err
 	}
-	if !f.node.poisoned {
-		f.node.synced = slices.Clone(f.node.data)
-	}
+	f.node.writeBack()
 	return nil
 }
 
@@ -91,7 +89,7 @@ func (f *simFile) Truncate(size int64) error {
 	if err != nil {
 		return err
 	}
-	f.node.data = resize(f.node.data, int(size))
+	f.node.truncate(int(size))
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"bytes"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -25,12 +26,14 @@ type Op struct {
 // A SimFS is a file system in memory for tests. It is stricter than any real
 // one: a byte that was not synced and a name whose directory was not synced are
 // lost in [SimFS.Crash], files opened with [Direct] refuse every unaligned
-// access, and a file whose Sync failed keeps nothing of what comes later.
+// access, and what a Sync that failed should have written is lost although a
+// later Sync of the file returns nil.
 //
 // It is safe for concurrent use.
 type SimFS struct {
 	mu    sync.Mutex
 	root  *simNode
+	files []*simNode // all that ever were, for Holds
 	fail  func(Op) error
 	opens int
 }
@@ -39,9 +42,34 @@ var _ FS = (*SimFS)(nil)
 
 // A simNode is a file or, with entries, a directory. SimFS.mu guards it.
 type simNode struct {
-	data, synced     []byte
+	data, synced []byte
+	dirty        map[int]bool // sectors to write at the next Sync
+
 	entries, durable map[string]*simNode
-	poisoned         bool // a Sync failed: later ones return nil and keep nothing
+	log              [][]change // what was done to entries since they were durable
+}
+
+// A change gives a name to a node, or takes it away.
+type change struct {
+	name string
+	node *simNode // or nil
+}
+
+// apply changes the entries of a directory, in one step as far as a crash can
+// see.
+func (n *simNode) apply(changes ...change) {
+	n.log = append(n.log, changes)
+	applyTo(n.entries, changes)
+}
+
+func applyTo(entries map[string]*simNode, changes []change) {
+	for _, c := range changes {
+		if c.node == nil {
+			delete(entries, c.name)
+		} else {
+			entries[c.name] = c.node
+		}
+	}
 }
 
 // NewSimFS returns an empty file system whose root directory is "/".
@@ -68,14 +96,29 @@ func (s *SimFS) OpenFiles() int {
 	return s.opens
 }
 
+// Holds reports whether part lies on the disk, in a file or in the blocks of one
+// that was removed.
+func (s *SimFS) Holds(part []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.files, func(n *simNode) bool { return bytes.Contains(n.synced, part) })
+}
+
 // Crash returns the file system that is found after a power cut at this moment.
-// With a nil rnd, all that was not synced is lost; otherwise rnd decides for
-// each name and each sector whether it was written before the cut.
-// The SimFS itself is unchanged.
+// With a nil rnd, all that was not synced is lost. Otherwise rnd decides for
+// each sector of a file whether it was written before the cut, and for each
+// directory how many of the changes since its last sync were, in their order, as
+// a journal has it. The SimFS itself is unchanged.
 func (s *SimFS) Crash(rnd *rand.Rand) *SimFS {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &SimFS{root: s.root.crash(rnd, map[*simNode]*simNode{})}
+	after := &SimFS{}
+	seen := map[*simNode]*simNode{}
+	after.root = s.root.crash(rnd, seen)
+	for _, n := range s.files {
+		after.files = append(after.files, n.crash(rnd, seen))
+	}
+	return after
 }
 
 // crash returns a copy of n as it is after a power cut. A node that a rename
@@ -93,18 +136,8 @@ func (n *simNode) crash(rnd *rand.Rand, seen map[*simNode]*simNode) *simNode {
 	}
 	kept := maps.Clone(n.durable)
 	if rnd != nil {
-		names := slices.Collect(maps.Keys(n.durable))
-		names = slices.AppendSeq(names, maps.Keys(n.entries))
-		slices.Sort(names)
-		for _, name := range slices.Compact(names) {
-			if rnd.IntN(2) == 0 {
-				continue
-			}
-			if now := n.entries[name]; now != nil {
-				kept[name] = now
-			} else {
-				delete(kept, name)
-			}
+		for _, changes := range n.log[:rnd.IntN(len(n.log)+1)] {
+			applyTo(kept, changes)
 		}
 	}
 	c.entries = map[string]*simNode{}
@@ -130,6 +163,33 @@ func (n *simNode) survivingData(rnd *rand.Rand) []byte {
 		}
 	}
 	return data
+}
+
+// truncate cuts the file or fills it with zeros.
+func (n *simNode) truncate(size int) {
+	n.touch(min(size, len(n.data)), max(size, len(n.data)))
+	n.data = resize(n.data, size)
+}
+
+// touch marks the sectors of a range of the file as dirty.
+func (n *simNode) touch(from, to int) {
+	if n.dirty == nil {
+		n.dirty = map[int]bool{}
+	}
+	for i := from / sectorSize; i*sectorSize < to; i++ {
+		n.dirty[i] = true
+	}
+}
+
+// writeBack brings the dirty sectors and the size to the disk.
+func (n *simNode) writeBack() {
+	n.synced = resize(n.synced, len(n.data))
+	for i := range n.dirty {
+		if off := i * sectorSize; off < len(n.data) {
+			copy(n.synced[off:min(off+sectorSize, len(n.data))], n.data[off:])
+		}
+	}
+	n.dirty = nil
 }
 
 // resize returns data cut or filled with zeros to size bytes.
@@ -186,10 +246,11 @@ func (s *SimFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) 
 		return nil, pathError("open", name, fs.ErrNotExist)
 	case n == nil:
 		n = &simNode{}
-		dir.entries[base] = n
+		s.files = append(s.files, n)
+		dir.apply(change{base, n})
 	}
 	if flag&os.O_TRUNC != 0 {
-		n.data = resize(n.data, 0)
+		n.truncate(0)
 	}
 	s.opens++
 	return &simFile{fs: s, node: n, name: name, flag: flag}, nil
@@ -209,7 +270,7 @@ func (s *SimFS) Mkdir(name string, perm fs.FileMode) error {
 	if dir.entries[base] != nil || s.dir(name) != nil {
 		return pathError("mkdir", name, fs.ErrExist)
 	}
-	dir.entries[base] = newSimDir()
+	dir.apply(change{base, newSimDir()})
 	return nil
 }
 
@@ -225,8 +286,13 @@ func (s *SimFS) Rename(oldname, newname string) error {
 		return pathError("rename", oldname, fs.ErrNotExist)
 	}
 	n := from.entries[filepath.Base(oldname)]
-	delete(from.entries, filepath.Base(oldname))
-	to.entries[filepath.Base(newname)] = n
+	gone, here := change{name: filepath.Base(oldname)}, change{filepath.Base(newname), n}
+	if from == to {
+		from.apply(gone, here)
+	} else {
+		to.apply(here)
+		from.apply(gone)
+	}
 	return nil
 }
 
@@ -244,7 +310,7 @@ func (s *SimFS) Remove(name string) error {
 	if len(dir.entries[base].entries) > 0 {
 		return pathError("remove", name, syscall.ENOTEMPTY)
 	}
-	delete(dir.entries, base)
+	dir.apply(change{name: base})
 	return nil
 }
 
@@ -273,7 +339,7 @@ func (s *SimFS) SyncDir(name string) error {
 	if dir == nil {
 		return pathError("syncdir", name, fs.ErrNotExist)
 	}
-	dir.durable = maps.Clone(dir.entries)
+	dir.durable, dir.log = maps.Clone(dir.entries), nil
 	return nil
 }
 
