@@ -3,9 +3,12 @@ package authz
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"coffer/internal/authn"
+	"coffer/internal/awserr"
 	"coffer/internal/meta"
+	"coffer/internal/trail"
 )
 
 // ErrUnrecorded means that the call could not be recorded, so that its answer
@@ -18,10 +21,16 @@ type Operation struct {
 	Name     string // "PutObject"
 	ReadOnly bool
 	Data     bool // a data event; otherwise a management event
+	// Service marks an event that a service makes by itself, such as the
+	// deletion of a key at the end of its waiting period.
+	Service bool
 }
 
 // A Gate begins calls. It is safe for concurrent use.
-type Gate struct{}
+type Gate struct{ trail *trail.Trail }
+
+// NewGate returns a gate that records in t.
+func NewGate(t *trail.Trail) *Gate { return &Gate{trail: t} }
 
 // A Call is one operation of one caller under way. It belongs to one
 // goroutine.
@@ -29,26 +38,58 @@ type Call struct {
 	gate   *Gate
 	caller *authn.Caller
 	op     Operation
+	event  trail.Event
+	record *trail.Record // of a change, once its transaction has run
+	ended  bool
 }
 
 // Begin starts a call.
 func (g *Gate) Begin(c *authn.Caller, op Operation) *Call {
-	return &Call{gate: g, caller: c, op: op}
+	call := &Call{gate: g, caller: c, op: op}
+	call.event = trail.Event{
+		User: trail.UserIdentity{
+			Type: c.Type, PrincipalID: c.PrincipalID, ARN: c.ARN, AccountID: c.Account, AccessKeyID: c.AccessKeyID,
+			InvokedBy: c.InvokedBy,
+		},
+		Source: op.Source, Name: op.Name, Region: c.Region, SourceIP: c.SourceIP, UserAgent: c.UserAgent,
+		RequestID: c.RequestID, ReadOnly: op.ReadOnly, Data: op.Data, RecipientAccountID: c.Account,
+		TLS: trail.TLSDetails{Version: c.TLSVersion, CipherSuite: c.CipherSuite},
+	}
+	if c.SecureTransport {
+		call.event.TLS.HostHeader = c.Host
+	}
+	if c.InvokedBy != "" {
+		call.event.SourceIP, call.event.UserAgent = c.InvokedBy, c.InvokedBy
+	}
+	if op.Service {
+		call.event.Type = trail.TypeServiceEvent
+	}
+	return call
 }
 
 // Param sets one of the event's requestParameters. Values are strings, numbers,
 // booleans, lists and maps of these; never a secret.
-func (c *Call) Param(name string, value any) {}
+func (c *Call) Param(name string, value any) { c.event.Request.Set(name, value) }
 
 // Response sets one of the event's responseElements.
-func (c *Call) Response(name string, value any) {}
+func (c *Call) Response(name string, value any) { c.event.Response.Set(name, value) }
 
 // Additional sets one of the event's additionalEventData.
-func (c *Call) Additional(name string, value any) {}
+func (c *Call) Additional(name string, value any) { c.event.Additional.Set(name, value) }
 
 // Resource names a resource that the call touches, e.g.
 // ("AWS::S3::Object", ARN, owner's account).
-func (c *Call) Resource(kind, arn, account string) {}
+func (c *Call) Resource(kind, arn, account string) {
+	for _, r := range c.event.Resources {
+		if r.ARN == arn {
+			return
+		}
+	}
+	c.event.Resources = append(c.event.Resources, trail.Resource{Type: kind, ARN: arn, AccountID: account})
+	if account != "" {
+		c.event.RecipientAccountID = account
+	}
+}
 
 // Authorize decides one action on one resource. It returns nil or a *Denied.
 func (c *Call) Authorize(ctx context.Context, action, resource, account string, conditions map[string][]string) error {
@@ -58,9 +99,43 @@ func (c *Call) Authorize(ctx context.Context, action, resource, account string, 
 // Record writes the call's event into the transaction that makes its change.
 // Pass it to the domain as the last thing a transaction does. It may run more
 // than once.
-func (c *Call) Record(txn meta.Txn) error { return nil }
+func (c *Call) Record(txn meta.Txn) error {
+	if c.record == nil {
+		c.record = c.gate.trail.Begin(&c.event)
+	}
+	if err := c.record.Put(txn); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnrecorded, err)
+	}
+	return nil
+}
 
 // End ends the call with its outcome and returns the error to answer with: err
-// itself or, if the call could not be recorded, [ErrUnrecorded].
-// A change that succeeded must have been recorded by then.
-func (c *Call) End(ctx context.Context, err error) error { return err }
+// itself, or an [ErrUnrecorded] if the call could not be recorded. A change that
+// succeeded must have been recorded by then. Ending a call again does nothing.
+func (c *Call) End(ctx context.Context, err error) error {
+	if c.ended {
+		return err
+	}
+	c.ended = true
+	if c.record != nil {
+		c.record.End()
+	}
+	switch {
+	case err == nil && c.record != nil:
+		return nil
+	case err == nil && !c.op.ReadOnly:
+		return fmt.Errorf("%w: %s changed something outside a recorded transaction", ErrUnrecorded, c.op.Name)
+	}
+	if err != nil {
+		c.event.ErrorCode, c.event.ErrorMessage = "InternalError", ""
+		if e := awserr.As(err); e != nil {
+			c.event.ErrorCode, c.event.ErrorMessage = e.Code, e.Message
+		}
+		c.event.ID, c.event.Response = "", nil
+	}
+	// The client may be gone; what it did is recorded all the same.
+	if failed := c.gate.trail.Append(context.WithoutCancel(ctx), &c.event); failed != nil {
+		return fmt.Errorf("%w: %w", ErrUnrecorded, failed)
+	}
+	return err
+}
