@@ -222,6 +222,29 @@ func TestLinkWaitsForOpenRecords(t *testing.T) {
 	}
 }
 
+// TestLinkWaitsForPendingEvents: nor is an event that is appended between the
+// write of a batch and the link after it.
+func TestLinkWaitsForPendingEvents(t *testing.T) {
+	inner := mem.New()
+	store := &faulty{Store: inner}
+	tr := open(t, store, nil)
+	read(t, tr, "a")
+	var once sync.Once
+	store.before = func() {
+		once.Do(func() {
+			read(t, tr, "b")
+			commit(t, tr, inner, "c")
+		})
+	}
+	flush(t, tr)
+	whole(t, store, 1, 0, 1)
+	flush(t, tr)
+	whole(t, store, 3, 0, 0)
+	if got := names(t, store); got != "a b c" {
+		t.Errorf("chain = %q; want \"a b c\"", got)
+	}
+}
+
 func TestUseAfterTheEnd(t *testing.T) {
 	store := mem.New()
 	tr := open(t, store, nil)

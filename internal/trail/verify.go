@@ -89,7 +89,6 @@ func Verify(ctx context.Context, store meta.Store, node string) (Report, error) 
 	if v.report.Fault == nil && len(v.extra) > 0 {
 		v.report.Fault = &Fault{Kind: EventAdded, Number: slices.Min(slices.Collect(maps.Keys(v.extra)))}
 	}
-	v.report.Gaps = v.through - v.report.Events
 	return v.report, nil
 }
 
@@ -132,7 +131,14 @@ func (v *verifier) step(r meta.Reader) (bool, error) {
 	}
 	v.report.Links, v.report.Head = n, l.head()
 	v.report.Events += uint64(len(l.entries))
-	v.through = l.through
+	for _, e := range l.entries {
+		if e.Number > v.through {
+			v.report.Gaps += e.Number - v.through - 1
+			v.through = e.Number
+		} else if v.report.Gaps > 0 { // a late event fills a gap
+			v.report.Gaps--
+		}
+	}
 	return true, nil
 }
 
@@ -144,10 +150,15 @@ func (v *verifier) readLink(r meta.Reader, n uint64) (linkRow, error) {
 	return decodeLink(b)
 }
 
-// fits reports whether a row says rightly how far it goes.
+// fits reports whether the numbers in l can follow the rows before it: late
+// events first, then rising ones, and through the highest.
 func (v *verifier) fits(l linkRow) bool {
 	through := v.through
 	for _, e := range l.entries {
+		late := e.Number <= v.through && through == v.through
+		if !late && e.Number <= through {
+			return false
+		}
 		through = max(through, e.Number)
 	}
 	return through == l.through
@@ -161,6 +172,29 @@ func (v *verifier) events(r meta.Reader, l linkRow) (records map[uint64][]byte, 
 	named := make(map[uint64]bool)
 	for _, e := range l.entries {
 		named[e.Number] = true
+	}
+	passed := meta.Range{Start: eventKey(v.node, v.through+1), End: eventKey(v.node, l.through+1)}
+	scan := r.Scan(passed, func(key, value []byte) (bool, error) {
+		number, err := numberOf(key, eventPrefix(v.node))
+		if err != nil {
+			return false, err
+		}
+		if !named[number] {
+			v.extra[number] = true
+		}
+		if named[number] || len(records) < 2*maxLinkEvents { // may be one that was moved there
+			records[number] = slices.Clone(value)
+		}
+		return true, nil
+	})
+	if scan != nil && !errors.Is(scan, meta.ErrCorrupt) {
+		return nil, nil, scan
+	}
+	// What the scan has not met is late, missing, or behind a damaged row.
+	for _, e := range l.entries {
+		if records[e.Number] != nil {
+			continue
+		}
 		value, err := r.Get(eventKey(v.node, e.Number))
 		switch {
 		case err == nil:
@@ -172,22 +206,10 @@ func (v *verifier) events(r meta.Reader, l linkRow) (records map[uint64][]byte, 
 			return nil, nil, err
 		}
 	}
-	passed := meta.Range{Start: eventKey(v.node, v.through+1), End: eventKey(v.node, l.through+1)}
-	err = r.Scan(passed, func(key, value []byte) (bool, error) {
-		number, err := numberOf(key, eventPrefix(v.node))
-		if err != nil || named[number] {
-			return true, err
-		}
-		v.extra[number] = true
-		if len(records) < 2*maxLinkEvents { // may be one that was moved there
-			records[number] = slices.Clone(value)
-		}
-		return true, nil
-	})
-	if errors.Is(err, meta.ErrCorrupt) && len(damaged) > 0 {
-		err = nil // the events by name say which
+	if len(damaged) == 0 && scan != nil {
+		return nil, nil, scan
 	}
-	return records, damaged, err
+	return records, damaged, nil
 }
 
 // fault says of a row what hashchain found in its events.
