@@ -1,0 +1,70 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+func resolve(t *testing.T, args []string, env map[string]string, file string) (*Server, error) {
+	t.Helper()
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	c := new(Server)
+	c.Flags(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	name := ""
+	if file != "" {
+		name = filepath.Join(t.TempDir(), "coffer.yaml")
+		if err := os.WriteFile(name, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c, c.Resolve(fs, name, func(k string) string { return env[k] })
+}
+
+func TestPrecedence(t *testing.T) {
+	file := "region: eu-west-1\nlisten: 127.0.0.1:1\nmax-requests: 7\ndomain: [a.test, b.test]\n"
+	env := map[string]string{"COFFER_LISTEN": "127.0.0.1:2", "COFFER_REGION": "eu-west-2"}
+	c, err := resolve(t, []string{"--region", "eu-west-3"}, env, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Region != "eu-west-3" || c.Listen != "127.0.0.1:2" || c.MaxRequests != 7 || strings.Join(c.Domains, " ") != "a.test b.test" {
+		t.Errorf("Resolve = %q %q %d %q; want flag over environment over file", c.Region, c.Listen, c.MaxRequests, c.Domains)
+	}
+	if c.Data != "./coffer-data" || c.Account != "123456789012" {
+		t.Errorf("defaults = %q %q", c.Data, c.Account)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		env  map[string]string
+		file string
+	}{
+		{name: "unknown key in the file", file: "listn: 127.0.0.1:1\n"},
+		{name: "file that is no mapping", file: "- a\n"},
+		{name: "bad duration", env: map[string]string{"COFFER_IDLE_TIMEOUT": "soon"}},
+		{name: "short account", args: []string{"--account", "12"}},
+		{name: "region", args: []string{"--region", "Moon"}},
+		{name: "half of a key pair", args: []string{"--tls-cert", "x"}},
+		{name: "client certificates without TLS", args: []string{"--tls-client-ca", "x"}},
+		{name: "dev clock on every address", args: []string{"--dev-clock", "--listen", "0.0.0.0:7070"}},
+		{name: "dev clock on no address", args: []string{"--dev-clock", "--listen", ":7070"}},
+		{name: "half of a root key", env: map[string]string{"COFFER_ROOT_ACCESS_KEY_ID": "AKIA"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := resolve(t, tt.args, tt.env, tt.file); err == nil {
+				t.Error("Resolve = nil; want an error")
+			}
+		})
+	}
+}
