@@ -9,8 +9,9 @@
 // data of AES-256-GCM is the version, the material ID, the salt and the
 // encryption context in a canonical encoding.
 //
-// The package is pure. The only randomness that it draws itself is the nonce, inside
-// [crypto/cipher.NewGCMWithRandomNonce]. It works under GODEBUG=fips140=only.
+// The package is pure. The only randomness that it draws itself is the nonce,
+// inside [crypto/cipher.NewGCMWithRandomNonce]. It works under
+// GODEBUG=fips140=only.
 //
 // Source: docs/spec/key-blob.md, which is normative; the vectors in
 // testdata/vectors are part of it.
@@ -57,8 +58,8 @@ var (
 type MaterialID [32]byte
 
 // Material is the key material of one version of a KMS key. It prints as
-// [secret], but in an unexported field, where package fmt asks no methods: keep such
-// a field away from fmt.
+// [secret]. That can't hold for a value in an unexported field, where package
+// fmt asks no methods: keep such a field away from fmt.
 type Material [32]byte
 
 const redacted = "[secret]"
@@ -149,9 +150,9 @@ func derive(material *Material, salt []byte) (cipher.AEAD, [commitmentSize]byte)
 	return aead, [commitmentSize]byte(out[32:])
 }
 
-// additionalData returns header and context in the canonical encoding: the number of
-// pairs, then each pair in the order of the keys, each string after its length.
-// No two contexts have the same.
+// additionalData returns header and context in the canonical encoding: the
+// number of pairs, then the pairs in the order of their keys, each string after
+// its length. No two contexts have the same.
 func additionalData(header []byte, context map[string]string) []byte {
 	size := len(header) + 4
 	keys := make([]string, 0, len(context))

@@ -10,7 +10,8 @@ func isOurs(err error) bool {
 	return errors.Is(err, ErrDamaged) || errors.Is(err, ErrWrongKey) || errors.Is(err, ErrFormat)
 }
 
-// A body of any bytes is refused, or is the one that was sealed.
+// A body of any bytes is refused, or opens to what was sealed. (Each process of
+// the fuzzer draws its own nonces, so good bodies differ.)
 func FuzzBody(f *testing.F) {
 	var vs struct{ Accepted, Rejected []bodyVector }
 	load(f, "bodies.json", &vs)
@@ -54,8 +55,8 @@ func FuzzBody(f *testing.F) {
 		if n > 0 && (off+n > int64(len(plain)) || !bytes.Equal(got.Bytes(), plain[off:off+n])) {
 			t.Fatalf("range of %d at %d gives what was never sealed", n, off)
 		}
-		if err := r.VerifyAll(); err == nil && !bytes.Equal(body, bodies[s]) {
-			t.Fatal("another body opens")
+		if err := r.VerifyAll(); err == nil && (length != int64(len(plain)) || len(body) != len(bodies[s])) {
+			t.Fatal("a body of another length is whole")
 		}
 	})
 }
@@ -83,8 +84,8 @@ func FuzzParseHeader(f *testing.F) {
 	})
 }
 
-// Any bytes as a wrap, part key or sealed checksums are refused, or are those
-// that were sealed.
+// Any bytes as a wrap, part key or sealed checksums are refused, or open to what
+// was sealed.
 func FuzzBoxes(f *testing.F) {
 	var vs boxVectors
 	load(f, "boxes.json", &vs)
@@ -97,13 +98,11 @@ func FuzzBoxes(f *testing.F) {
 	for _, v := range append(vs.Checksums, vs.RejectedChecksums...) {
 		f.Add([]byte(v.Sealed))
 	}
-	good := map[string]bool{}
 	for _, m := range modes {
 		wrap, err := Wrap(m, testSecrets(m, "fuzz"), [32]byte{}, testKeys(m.Suite(), "fuzz"), testBinding(m.Suite(), "fuzz"))
 		if err != nil {
 			f.Fatal(err)
 		}
-		good[string(wrap)] = true
 		f.Add(wrap)
 	}
 	for _, s := range suites {
@@ -116,29 +115,28 @@ func FuzzBoxes(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		good[string(key)], good[string(small)] = true, true
 		f.Add(key)
 		f.Add(small)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		check := func(err error) {
-			if err == nil && !good[string(b)] {
-				t.Fatalf("%x opens", b)
+		check := func(err error, isSealed bool) {
+			if err == nil && !isSealed {
+				t.Fatalf("%x opens to what was never sealed", b)
 			}
 			if err != nil && !isOurs(err) {
 				t.Fatal(err)
 			}
 		}
 		for _, m := range modes {
-			_, err := Unwrap(testSecrets(m, "fuzz"), b, testBinding(m.Suite(), "fuzz"))
-			check(err)
+			keys, err := Unwrap(testSecrets(m, "fuzz"), b, testBinding(m.Suite(), "fuzz"))
+			check(err, sameKeys(keys, testKeys(m.Suite(), "fuzz")))
 		}
 		for _, s := range suites {
 			p := PartBinding{Upload: "u", Number: 1, Content: testContent(s, "fuzz", 9)}
-			_, err := OpenPartKey(testKeys(s, "up"), b, p)
-			check(err)
-			_, err = OpenSmall(testKeys(s, "fuzz"), &p, b)
-			check(err)
+			keys, err := OpenPartKey(testKeys(s, "up"), b, p)
+			check(err, sameKeys(keys, testKeys(s, "fuzz")))
+			plain, err := OpenSmall(testKeys(s, "fuzz"), &p, b)
+			check(err, string(plain) == "sum")
 		}
 	})
 }

@@ -3,6 +3,7 @@ package sealed
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"log/slog"
@@ -41,6 +42,9 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		out += fmt.Sprint(v) + fmt.Sprintln(v)
 		if j, err := json.Marshal(v); err == nil {
 			out += string(j)
+		}
+		if x, err := xml.Marshal(v); err == nil {
+			out += string(x)
 		}
 		log.Reset()
 		text.Info("m", "v", v, slog.Group("g", "v", v))

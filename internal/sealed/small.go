@@ -39,9 +39,9 @@ func checkSmall(keys Keys, b Bound) error {
 	return nil
 }
 
-// SealSmall seals the checksums of a plaintext, or whatever else of up to
-// [MaxSmall] bytes must go dark with it, under the keys of the object or part that b
-// describes. A wrap can be replaced without sealing them again.
+// SealSmall seals the checksums of a plaintext, up to [MaxSmall] bytes, under
+// the keys of the object or part that b describes. They go dark with it. A wrap
+// can be replaced without sealing them again.
 //
 // It returns ErrFormat if the keys do not fit the suite, and ErrTooLarge.
 func SealSmall(keys Keys, b Bound, plain []byte) ([]byte, error) {
@@ -61,8 +61,8 @@ func SealSmall(keys Keys, b Bound, plain []byte) ([]byte, error) {
 
 // OpenSmall opens what [SealSmall] sealed.
 //
-// It returns ErrWrongKey if the keys are not those that it was sealed under, or the
-// content ID differs; ErrDamaged if it was altered or belongs to another object;
+// It returns ErrWrongKey if the keys are not those that it was sealed under, or
+// the content ID differs; ErrDamaged if it was altered or belongs to another object;
 // and ErrFormat if its version is unknown or the keys do not fit the suite.
 func OpenSmall(keys Keys, b Bound, sealed []byte) ([]byte, error) {
 	if err := checkSmall(keys, b); err != nil {

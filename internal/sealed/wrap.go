@@ -150,7 +150,8 @@ func WrapMode(wrap []byte) (Mode, error) {
 //
 // It returns ErrWrongKey if the secrets are not those of the wrap, ErrDamaged if
 // the wrap was altered or belongs to another binding, and ErrFormat if the
-// version or mode is unknown, or the binding or the number of secrets does not fit the mode.
+// version or mode is unknown, or the binding or the number of secrets does not
+// fit the mode. With SSE-C, [CheckKey] tells for sure whose fault ErrWrongKey is.
 func Unwrap(secrets []Secret, wrap []byte, b Binding) (Keys, error) {
 	mode, err := WrapMode(wrap)
 	if err != nil {

@@ -31,9 +31,9 @@ const (
 )
 
 // NewWriter returns a Writer that seals what is written to it under keys, which
-// it does not keep, and writes the body to dst. keys and id are fresh random bytes that
-// seal nothing else: the same keys under the same id would let segments of two
-// bodies be exchanged. It returns ErrFormat if no suite has so many keys.
+// it does not keep, and writes the body to dst. keys and id are fresh random
+// bytes that seal nothing else: the same keys under the same id would let
+// segments of two bodies be exchanged. It returns ErrFormat if no suite has so many keys.
 func NewWriter(dst io.Writer, keys Keys, id [32]byte) (*Writer, error) {
 	suite := keys.Suite()
 	if suite == 0 {
