@@ -27,6 +27,9 @@ type Request struct {
 	Header map[string][]string
 	// Presigned leaves X-Amz-Signature out of the canonical query.
 	Presigned bool
+	// PathAsSent takes the path of a request to S3 as it stands, where S3 would
+	// encode it afresh. Some clients sign so. Either form decodes to one key.
+	PathAsSent bool
 }
 
 // AppendCanonicalRequest appends the canonical form of r to dst. The service
@@ -37,7 +40,11 @@ type Request struct {
 func AppendCanonicalRequest(dst []byte, r *Request, service, signedHeaders, payloadHash string) []byte {
 	dst = append(dst, r.Method...)
 	dst = append(dst, '\n')
-	dst = appendPath(dst, r.Path, service)
+	if r.PathAsSent && service == ServiceS3 {
+		dst = append(dst, r.Path...)
+	} else {
+		dst = appendPath(dst, r.Path, service)
+	}
 	dst = append(dst, '\n')
 	dst = appendQuery(dst, r.RawQuery, r.Presigned)
 	dst = append(dst, '\n')
@@ -75,6 +82,27 @@ func StringToSign(amzDate string, scope Scope, canonicalRequest []byte) string {
 	b = append(b, '\n')
 	return string(hex.AppendEncode(b, sum[:]))
 }
+
+// EncodesPathAsSent reports whether the canonical form of a path for S3 is the path
+// as it stands.
+func EncodesPathAsSent(path string) bool {
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case unreserved[c] || c == '/':
+		case c == '%' && i+2 < len(path) && isUpperHex(path[i+1]) && isUpperHex(path[i+2]):
+			d := unhex[path[i+1]]<<4 | unhex[path[i+2]]
+			if unreserved[d] || d == '/' {
+				return false
+			}
+			i += 2
+		default:
+			return false
+		}
+	}
+	return path != ""
+}
+
+func isUpperHex(c byte) bool { return unhex[c] < 16 && !('a' <= c && c <= 'f') }
 
 // appendPath appends the canonical form of a raw path. For S3, a byte is encoded
 // once whether or not the client did so on the wire, and nothing else changes:

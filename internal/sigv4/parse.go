@@ -33,14 +33,12 @@ type Authorization struct {
 // Authorization header. Commas, spaces or both stand between the components.
 func ParseAuthorization(s string) (Authorization, error) {
 	var a Authorization
-	for s != "" {
-		end := strings.IndexAny(s, ", \t")
-		part := s
-		if end < 0 {
-			s = ""
-		} else {
-			part, s = s[:end], s[end+1:]
+	for i := 0; i < len(s); i++ {
+		start := i
+		for i < len(s) && s[i] != ',' && s[i] != ' ' && s[i] != '\t' {
+			i++
 		}
+		part := s[start:i]
 		if part == "" {
 			continue
 		}

@@ -49,6 +49,9 @@ func TestCanonicalPath(t *testing.T) {
 		if got := string(appendPath(nil, tt.raw, tt.service)); got != tt.want {
 			t.Errorf("appendPath(%q, %s) = %q; want %q", tt.raw, tt.service, got, tt.want)
 		}
+		if got, want := EncodesPathAsSent(tt.raw), tt.raw == tt.want; tt.service == "s3" && got != want {
+			t.Errorf("EncodesPathAsSent(%q) = %t; want %t", tt.raw, got, want)
+		}
 	}
 }
 
@@ -411,6 +414,9 @@ func FuzzCanonicalPath(f *testing.F) {
 		once := appendPath(nil, raw, "s3")
 		if twice := appendPath(nil, string(once), "s3"); !bytes.Equal(once, twice) {
 			t.Errorf("canonical path of %q: %q, again %q", raw, once, twice)
+		}
+		if got, want := EncodesPathAsSent(raw), string(once) == raw; got != want {
+			t.Errorf("EncodesPathAsSent(%q) = %t; want %t", raw, got, want)
 		}
 		if p := normalize(raw); p[0] != '/' || strings.Contains(p, "//") || strings.Contains(p, "/../") {
 			t.Errorf("normalize(%q) = %q", raw, p)

@@ -36,7 +36,7 @@ func TestRequestVectors(t *testing.T) {
 		loadVectors(t, file, &vectors)
 		for _, v := range vectors {
 			t.Run(v.Name, func(t *testing.T) {
-				r := &Request{v.Method, v.Path, v.Query, v.Host, v.Headers, v.Presigned}
+				r := &Request{Method: v.Method, Path: v.Path, RawQuery: v.Query, Host: v.Host, Header: v.Headers, Presigned: v.Presigned}
 				scope := Scope{v.Date[:8], v.Region, v.Service}
 				canonical := AppendCanonicalRequest(nil, r, v.Service, v.SignedHeaders, v.PayloadHash)
 				toSign := StringToSign(v.Date, scope, canonical)
