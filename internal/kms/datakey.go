@@ -171,7 +171,6 @@ func (s *Service) GenerateRandom(ctx context.Context, c *authn.Caller, in *Gener
 		if in.NumberOfBytes == nil {
 			return nil, fault("ValidationException", "NumberOfBytes is required.")
 		}
-		call.Param("numberOfBytes", *in.NumberOfBytes)
 		var v checker
 		v.between("numberOfBytes", in.NumberOfBytes, 1, maxBytes)
 		if err := errors.Join(v.err(), refuseRecipient(in.Recipient)); err != nil {

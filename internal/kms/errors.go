@@ -98,7 +98,12 @@ func (s *Service) answer(ctx context.Context, c *authn.Caller, operation string,
 	}
 	s.log.LogAttrs(ctx, slog.LevelError, "kms operation broke",
 		slog.String("request_id", c.RequestID), slog.String("action", "kms:"+operation), slog.String("error", err.Error()))
-	return awserr.New(500, "KMSInternalException", "The request was rejected because an internal exception occurred. The request can be retried.").Because(err)
+	return broke().Because(err)
+}
+
+// broke returns the error that tells a client no more than that something broke.
+func broke() *awserr.Error {
+	return awserr.New(500, "KMSInternalException", "The request was rejected because an internal exception occurred. The request can be retried.")
 }
 
 // fault returns an error that the client caused.

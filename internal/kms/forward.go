@@ -101,9 +101,13 @@ func (s *Service) ManagedS3Key(ctx context.Context, c *authn.Caller) (keyARN str
 	if err != nil {
 		err = s.answer(ctx, c, operation, fmt.Errorf("make %s of %s in %s: %w", S3Alias, c.Account, c.Region, err))
 	}
-	// A transaction that ran again may have found the key of another request.
-	if call != nil && (err != nil || made == k.ARN) {
-		if ended := call.End(ctx, err); ended != nil && ended != err {
+	if call != nil {
+		outcome := err
+		if err == nil && made != k.ARN {
+			// The transaction ran again and found the key of another request.
+			outcome = s.answer(ctx, c, operation, about(arn.Alias(c.Region, c.Account, S3Alias), key.ErrAliasExists))
+		}
+		if ended := call.End(ctx, outcome); err == nil && ended != outcome {
 			err = s.answer(ctx, c, operation, ended)
 		}
 	}

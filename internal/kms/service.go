@@ -23,6 +23,7 @@ import (
 	"crypto/rand"
 	"io"
 	"log/slog"
+	"strings"
 
 	"coffer/internal/authn"
 	"coffer/internal/authz"
@@ -88,6 +89,16 @@ func run[Output any](ctx context.Context, s *Service, c *authn.Caller, name stri
 // and returns the error to answer with: a request that can't be decoded, or an
 // operation that is not implemented.
 func (s *Service) Refuse(ctx context.Context, c *authn.Caller, name string, err error) error {
-	_, err = run(ctx, s, c, name, reads, func(*authz.Call) (*struct{}, error) { return nil, err })
+	_, err = run(ctx, s, c, name, isReading(name), func(*authz.Call) (*struct{}, error) { return nil, err })
 	return err
+}
+
+// isReading reports whether CloudTrail counts an operation as reading.
+func isReading(name string) bool {
+	for _, verb := range []string{"Decapsulate", "Decrypt", "Derive", "Describe", "Encapsulate", "Encrypt", "Generate", "Get", "List", "ReEncrypt", "Sign", "Verify"} {
+		if strings.HasPrefix(name, verb) {
+			return reads
+		}
+	}
+	return changes
 }

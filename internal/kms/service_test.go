@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -11,10 +12,13 @@ import (
 	"time"
 
 	"coffer/internal/authn"
+	"coffer/internal/authz"
 	"coffer/internal/awserr"
 	"coffer/internal/key"
+	"coffer/internal/meta"
 	"coffer/internal/meta/mem"
 	"coffer/internal/rootseal"
+	"coffer/internal/trail"
 )
 
 const (
@@ -65,6 +69,9 @@ type bench struct {
 	keys *key.Keys
 	now  time.Time
 	log  *strings.Builder
+
+	store meta.Store
+	trail *trail.Trail
 }
 
 func newBench(t testing.TB) *bench {
@@ -77,14 +84,36 @@ func newBench(t testing.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := mem.New()
-	b.keys, err = key.Open(t.Context(), key.Config{Meta: store, Root: root, Now: func() time.Time { return b.now }})
+	b.store = mem.New()
+	now := func() time.Time { return b.now }
+	b.keys, err = key.Open(t.Context(), key.Config{Meta: b.store, Root: root, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Service = New(Config{Keys: b.keys, Gate: newGate(t, b, store), Log: newLog(b.log)})
 	t.Cleanup(b.keys.Close)
+	b.trail, err = trail.New(t.Context(), trail.Config{Store: b.store, Node: "n", FlushEvery: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.trail.Close(context.Background()) })
+	b.Service = New(Config{Keys: b.keys, Gate: authz.NewGate(b.trail), Log: slog.New(slog.NewJSONHandler(b.log, nil))})
 	return b
+}
+
+// events returns the events that were recorded, in order.
+func (b *bench) events(t testing.TB) (events []string) {
+	t.Helper()
+	if err := b.trail.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err := trail.Scan(t.Context(), b.store, "n", 1, func(e trail.Entry) (bool, error) {
+		events = append(events, string(e.JSON))
+		return true, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events
 }
 
 func caller(account string) *authn.Caller {

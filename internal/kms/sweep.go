@@ -21,14 +21,14 @@ const internal = "AWS Internal"
 // For each it records the event that AWS records, named DeleteKey though no
 // operation has the name, in the transaction that makes the key's tombstone.
 func (s *Service) Sweep(ctx context.Context) (int, error) {
-	calls := make(map[key.Ref]*authz.Call) // kept when the transaction runs again
+	calls := make(map[key.Ref]*authz.Call) // kept for when the transaction runs again
 	buried, err := s.keys.Sweep(ctx, func(tx meta.Txn, t *key.Tombstone) error {
 		call := calls[t.Ref]
 		if call == nil {
 			call = s.gate.Begin(
 				&authn.Caller{Type: authn.TypeAWSService, Account: t.Account, Region: t.Region, Service: "kms",
 					SourceIP: internal, UserAgent: internal, InvokedBy: internal},
-				authz.Operation{Source: source, Name: "DeleteKey", ReadOnly: changes})
+				authz.Operation{Source: source, Name: "DeleteKey", ReadOnly: changes, Service: true})
 			call.Resource(kindKey, t.ARN, t.Account)
 			call.Response("keyId", t.ARN)
 			calls[t.Ref] = call
@@ -45,6 +45,8 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 	for ref, call := range calls {
 		if done[ref] {
 			err = errors.Join(err, call.End(ctx, nil))
+		} else {
+			call.End(ctx, broke())
 		}
 	}
 	return len(buried), err
