@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"coffer/internal/keyblob"
 	"coffer/internal/meta"
@@ -28,6 +29,12 @@ type Opened struct {
 func (o Opened) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{%s %s %v}", redacted, o.Key.ARN, o.Material)
 }
+
+// MarshalJSON returns "[secret]".
+func (o Opened) MarshalJSON() ([]byte, error) { return Secret{}.MarshalJSON() }
+
+// LogValue returns [secret].
+func (o Opened) LogValue() slog.Value { return Secret{}.LogValue() }
 
 // usable returns the error of using a key in its state.
 func (key *Key) usable() error {

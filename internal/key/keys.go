@@ -108,15 +108,6 @@ func (k *Keys) Close() {
 	k.services.clear()
 }
 
-// Format writes [secret].
-func (k *Keys) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
-
-// LogValue returns [secret].
-func (k *Keys) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// Format writes [secret].
-func (m material) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
-
 // Get returns the key, in its newest committed state, or ErrNotFound.
 func (k *Keys) Get(ctx context.Context, ref Ref) (*Key, error) {
 	key, era, ok := k.keys.get(ref)

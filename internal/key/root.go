@@ -270,12 +270,6 @@ func (r *Root) Close() {
 	}
 }
 
-// Format writes [secret].
-func (r *Root) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
-
-// LogValue returns [secret].
-func (r *Root) LogValue() slog.Value { return slog.StringValue(redacted) }
-
 // view runs fn on the current epoch. fn must not keep it.
 func (r *Root) view(fn func(*epochState) error) error {
 	r.mu.RLock()

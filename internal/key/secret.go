@@ -30,3 +30,36 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Wipe overwrites s with zeros.
 func (s *Secret) Wipe() { clear(s[:]) }
+
+// Package fmt asks an unexported field for no methods, so each type that holds a
+// Secret in one hides itself as a whole.
+
+// Format writes [secret].
+func (node) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// Format writes [secret].
+func (frontier) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// Format writes [secret].
+func (shard) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// Format writes [secret].
+func (*head) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// Format writes [secret].
+func (*epochState) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// Format writes [secret].
+func (material) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// Format writes [secret].
+func (*Root) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// LogValue returns [secret].
+func (*Root) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Format writes [secret].
+func (*Keys) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// LogValue returns [secret].
+func (*Keys) LogValue() slog.Value { return slog.StringValue(redacted) }
