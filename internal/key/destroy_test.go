@@ -131,6 +131,9 @@ func checkGone(t *testing.T, at string, w *world, k *Keys, gone []sample) {
 	if numbers, _ := w.root.Epochs(t.Context()); len(numbers) != 1 || numbers[0] != k.root.Epoch() {
 		t.Errorf("%s: epochs %v in the root store, %d open", at, numbers, k.root.Epoch())
 	}
+	if len(w.root.delisted) != 0 {
+		t.Errorf("%s: an old root is not destroyed", at)
+	}
 	for _, name := range k.root.state.names() {
 		if w.root.frontiers[name] == nil {
 			t.Errorf("%s: frontier %s is missing", at, name)

@@ -114,6 +114,9 @@ func (r *Root) create(ctx context.Context) (*epochState, error) {
 // load reads an epoch from the store and opens all of it.
 func (r *Root) load(ctx context.Context, number uint64) (*epochState, error) {
 	e, err := r.store.Load(ctx, number)
+	if errors.Is(err, rootseal.ErrDamaged) {
+		return nil, fmt.Errorf("%w: load epoch %d: %w", ErrDamagedRoot, number, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("load epoch %d: %w", number, err)
 	}
@@ -156,7 +159,13 @@ func (r *Root) settle(ctx context.Context) (*epochState, error) {
 	case 0:
 		return nil, rootseal.ErrNoRoot
 	case 1:
-		return r.load(ctx, numbers[0])
+		s, err := r.load(ctx, numbers[0])
+		if err != nil || s.number == 1 {
+			return s, err
+		}
+		// An epoch is off the list before its root is destroyed: what
+		// was cut there is repeated, and costs nothing if nothing was.
+		return r.retire(ctx, s, s.number-1)
 	case 2:
 		if numbers[1] == numbers[0]+1 {
 			return r.choose(ctx, numbers[0])
@@ -187,11 +196,7 @@ func (r *Root) choose(ctx context.Context, number uint64) (*epochState, error) {
 		if next != nil {
 			next.wipe()
 		}
-		if err := r.store.Destroy(ctx, number+1, old.names()); err != nil {
-			old.wipe()
-			return nil, fmt.Errorf("drop epoch %d: %w", number+1, err)
-		}
-		return old, nil
+		return r.retire(ctx, old, number+1)
 	}
 	if old != nil {
 		old.wipe()
@@ -199,12 +204,17 @@ func (r *Root) choose(ctx context.Context, number uint64) (*epochState, error) {
 	if err := r.step("finish"); err != nil {
 		return nil, err
 	}
-	if err := r.store.Destroy(ctx, number, next.names()); err != nil {
-		next.wipe()
+	r.log.Info("finish epoch change", "epoch", number+1)
+	return r.retire(ctx, next, number)
+}
+
+// retire destroys another epoch in the store and returns s, which stays.
+func (r *Root) retire(ctx context.Context, s *epochState, number uint64) (*epochState, error) {
+	if err := r.store.Destroy(ctx, number, s.names()); err != nil {
+		s.wipe()
 		return nil, fmt.Errorf("destroy epoch %d: %w", number, err)
 	}
-	r.log.Info("finished epoch change", "epoch", number+1)
-	return next, nil
+	return s, nil
 }
 
 // names returns the names of the frontiers that the head names.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"coffer/internal/rootseal"
+	"coffer/internal/rootseal/file"
 )
 
 func TestOpenRoot(t *testing.T) {
@@ -136,5 +137,44 @@ func TestTwoEpochs(t *testing.T) {
 				t.Errorf("frontiers %v", names)
 			}
 		})
+	}
+}
+
+func TestWithTheFileStore(t *testing.T) {
+	dir := t.TempDir()
+	w := newWorld(t)
+	open := func() *Keys {
+		t.Helper()
+		store, err := file.Open(file.Config{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		root, err := OpenRoot(t.Context(), RootConfig{Store: store, Create: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := Open(t.Context(), Config{Meta: w.rows, Root: root, Now: w.clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	k := open()
+	keep := makeSample(t, k)
+	for epoch := uint64(2); epoch < 5; epoch++ {
+		shred := makeSample(t, k)
+		if _, err := k.Destroy(t.Context(), []Ref{shred.key.Ref}, nil); err != nil {
+			t.Fatal(err)
+		}
+		k = open()
+		if err := shred.check(k, ErrUnknownMaterial); err != nil {
+			t.Error(err)
+		}
+		if err := keep.check(k, nil); err != nil {
+			t.Error(err)
+		}
+		if k.root.Epoch() != epoch {
+			t.Errorf("epoch %d; want %d", k.root.Epoch(), epoch)
+		}
 	}
 }

@@ -27,7 +27,8 @@ const (
 // everything that was ever written stays in written, for the attacker.
 type memRoot struct {
 	fault     func(name string) error
-	epochs    map[uint64]*rootseal.Epoch // without frontiers
+	epochs    map[uint64]*rootseal.Epoch // complete ones; their frontiers are in frontiers
+	delisted  map[uint64]*rootseal.Epoch // not complete any more, and not yet destroyed
 	frontiers map[string][]byte
 	written   []*rootseal.Epoch
 }
@@ -35,7 +36,7 @@ type memRoot struct {
 func newMemRoot() *memRoot {
 	return &memRoot{
 		fault:  func(string) error { return nil },
-		epochs: make(map[uint64]*rootseal.Epoch), frontiers: make(map[string][]byte),
+		epochs: make(map[uint64]*rootseal.Epoch), delisted: make(map[uint64]*rootseal.Epoch), frontiers: make(map[string][]byte),
 	}
 }
 
@@ -62,6 +63,7 @@ func (m *memRoot) Prepare(_ context.Context, e *rootseal.Epoch) error {
 	}
 	c := &rootseal.Epoch{Number: e.Number, Root: e.Root, Head: slices.Clone(e.Head), Frontiers: maps.Clone(e.Frontiers)}
 	m.written = append(m.written, c)
+	delete(m.delisted, e.Number)
 	if err := m.fault("prepare nothing"); err != nil {
 		return err
 	}
@@ -79,7 +81,14 @@ func (m *memRoot) Destroy(_ context.Context, number uint64, keep []string) error
 	if err := m.fault("destroy nothing"); err != nil {
 		return err
 	}
+	if e := m.epochs[number]; e != nil {
+		m.delisted[number] = e
+	}
 	delete(m.epochs, number)
+	if err := m.fault("destroy delisted"); err != nil {
+		return err
+	}
+	delete(m.delisted, number)
 	if err := m.fault("destroy the root"); err != nil {
 		return err
 	}

@@ -276,14 +276,21 @@ func TestWrapVectors(t *testing.T) {
 }
 
 func FuzzUnwrap(f *testing.F) {
-	leaf, secret := vectorSecret("leaf"), vectorSecret("material")
-	w := &wrapping{kind: kindService, ref: Ref{Account: account}, version: 1}
-	good := wrap(&leaf, vectorSecret("salt"), w, &secret)
-	f.Add(good)
-	f.Add(good[:saltSize])
-	f.Add([]byte{})
+	b, err := os.ReadFile(filepath.Join("testdata", "vectors", "wrap.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	var all []wrapVector
+	if err := json.Unmarshal(b, &all); err != nil {
+		f.Fatal(err)
+	}
+	good := all[0]
+	for _, v := range all {
+		f.Add([]byte(v.Wrapped))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := unwrap(&leaf, b, w); (err == nil) != bytes.Equal(b, good) {
+		leaf := Secret(good.Leaf)
+		if _, err := unwrap(&leaf, b, good.wrapping()); (err == nil) != bytes.Equal(b, good.Wrapped) {
 			t.Errorf("unwrap = %v", err)
 		}
 	})
