@@ -54,7 +54,7 @@ const jsonMaxSkew = 5 * time.Minute
 // safe for concurrent use.
 type Authenticator struct {
 	cfg     Config
-	signing sigv4.KeyCache
+	signing *sigv4.KeyCache // a pointer, which package fmt does not follow here
 }
 
 // New returns an authenticator.
@@ -68,7 +68,7 @@ func New(cfg Config) *Authenticator {
 	if cfg.MaxJSONBody == 0 {
 		cfg.MaxJSONBody = 1 << 20
 	}
-	return &Authenticator{cfg: cfg}
+	return &Authenticator{cfg: cfg, signing: new(sigv4.KeyCache)}
 }
 
 // Facts are what a front knows of a request besides the request.

@@ -24,8 +24,7 @@ const schemeECDSA = "AWS4-ECDSA-P256-SHA256"
 // returned one verifies what was declared of it. On success, a signed header that
 // occurs more than once is one value in r, joined with commas as it was signed.
 //
-// An error that is not an *awserr.Error is the server's own. The others, in the
-// order in which S3 looks for them, are
+// An error that is not an *awserr.Error is the server's own. The others are
 //
 //   - InvalidArgument for more than one kind of authentication, an unknown one, a
 //     header that may occur once and occurs twice, and a malformed payload hash,

@@ -3,6 +3,7 @@ package authn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -167,7 +168,9 @@ func TestS3BodyIsVerifiedWithoutEOF(t *testing.T) {
 		r := signed("PUT", "/bucket/key", mode, "hello")
 		framed, _ := io.ReadAll(r.Body)
 		setBody(r, strings.Replace(string(framed), "hello", "jello", 1))
-		_, b, err := newTest().S3(wire(t, r), Facts{})
+		got := wire(t, r)
+		got.Body = io.NopCloser(lateEOF{got.Body})
+		_, b, err := newTest().S3(got, Facts{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,6 +178,17 @@ func TestS3BodyIsVerifiedWithoutEOF(t *testing.T) {
 			t.Errorf("%s: ReadFull = %d, <nil>; want an error", mode, n)
 		}
 	}
+}
+
+// A lateEOF returns io.EOF alone, after the data.
+type lateEOF struct{ io.Reader }
+
+func (r lateEOF) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n > 0 && err == io.EOF {
+		err = nil
+	}
+	return n, err
 }
 
 func TestS3EmptyBodyIsVerified(t *testing.T) {
@@ -640,6 +654,18 @@ func TestReplacedSecret(t *testing.T) {
 	k.Status = identity.Inactive
 	_, _, err = a.S3(wire(t, signed("GET", "/", "", "")), Facts{})
 	answer{code: "InvalidAccessKeyId", status: 403}.check(t, err)
+}
+
+func TestAuthenticatorHidesItsKeys(t *testing.T) {
+	a := newTest()
+	if _, _, err := a.S3(wire(t, signed("GET", "/", "", "")), Facts{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"%v", "%+v", "%#v"} {
+		if s := fmt.Sprintf(format, a); strings.Contains(s, testSecret) {
+			t.Errorf("%s prints a secret: %s", format, s)
+		}
+	}
 }
 
 // TestEmptySecret signs with the secret that stands in for those of unknown keys.
