@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -320,6 +321,9 @@ func (c *committer) commitGroup(txns []*txn, size int) {
 	c.history.prune(c.oldestRead())
 	clear(c.valid)
 	clear(c.stale)
+	// Let those who were answered come back with their next transaction, so
+	// that they share the next sync with those who waited for this one.
+	runtime.Gosched()
 }
 
 // apply commits a batch and syncs it. It returns when that is done, however

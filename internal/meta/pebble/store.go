@@ -72,6 +72,8 @@ type Store struct {
 	seed maphash.Seed
 	txns sync.Pool
 
+	readOptions sstable.ReaderOptions // of the tables
+
 	mu        sync.Mutex
 	current   *version      // the last published; holds a reference
 	reading   []readVersion // of the Updates under way, the oldest first
@@ -141,7 +143,10 @@ func Open(cfg Config) (*Store, error) {
 		}()
 		cache := engine.NewCache(cfg.CacheBytes)
 		defer cache.Unref()
-		s.db, openErr = engine.Open(cfg.Dir, s.options(cache, lock))
+		options := s.options(cache, lock)
+		options.EnsureDefaults()
+		s.readOptions = options.MakeReaderOptions()
+		s.db, openErr = engine.Open(cfg.Dir, options)
 	})
 	if !finished {
 		return nil, errors.Join(s.disk.err(), s.disk.abandon())
@@ -226,7 +231,9 @@ func (s *Store) events() *engine.EventListener {
 	return &engine.EventListener{
 		BackgroundError: func(err error) {
 			s.counters.backgroundErrors.Add(1)
-			log.Error("metadata store failed in the background", "error", err)
+			if s.disk.err() == nil { // an outage has been reported, and it is tried again
+				log.Error("metadata store failed in the background", "error", err)
+			}
 		},
 		DataCorruption: func(info engine.DataCorruptionInfo) {
 			s.counters.corruptions.Add(1)

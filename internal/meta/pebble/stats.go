@@ -1,0 +1,51 @@
+package pebble
+
+// Stats are the figures of a store since it was opened, for metrics.
+type Stats struct {
+	Commits     uint64 // transactions that wrote and were acknowledged
+	Groups      uint64 // synced groups that they shared
+	Conflicts   uint64 // runs of a function that were done again
+	Unavailable uint64 // transactions refused or left unanswered, see meta.ErrUnavailable
+
+	BackgroundErrors uint64 // failed flushes and compactions
+	Corruptions      uint64 // times that damage was met in a table
+	WriteStalls      uint64 // times that commits waited for compactions
+
+	DiskBytes      uint64 // of all files
+	LogBytes       uint64 // of the write-ahead log not yet in tables
+	MemTableBytes  uint64
+	CacheBytes     int64
+	CacheHits      int64
+	CacheMisses    int64
+	Compactions    int64
+	Flushes        int64
+	CompactionDebt uint64 // bytes that compactions have yet to rewrite
+
+	// Err is nil while writing works, and otherwise an error that wraps
+	// meta.ErrUnavailable.
+	Err error
+}
+
+// Stats returns the figures of the store. It must not be called after Close.
+func (s *Store) Stats() Stats {
+	m := s.db.Metrics()
+	return Stats{
+		Commits:          s.counters.commits.Load(),
+		Groups:           s.counters.groups.Load(),
+		Conflicts:        s.counters.conflicts.Load(),
+		Unavailable:      s.counters.unavailable.Load(),
+		BackgroundErrors: s.counters.backgroundErrors.Load(),
+		Corruptions:      s.counters.corruptions.Load(),
+		WriteStalls:      s.counters.stalls.Load(),
+		DiskBytes:        m.DiskSpaceUsage(),
+		LogBytes:         m.WAL.Size,
+		MemTableBytes:    m.MemTable.Size,
+		CacheBytes:       m.BlockCache.Size,
+		CacheHits:        m.BlockCache.Hits,
+		CacheMisses:      m.BlockCache.Misses,
+		Compactions:      m.Compact.Count,
+		Flushes:          m.Flush.Count,
+		CompactionDebt:   m.Compact.EstimatedDebt,
+		Err:              s.disk.err(),
+	}
+}
