@@ -127,6 +127,7 @@ func (c *call) serve() error {
 	route, err := c.route(level)
 	if route != nil {
 		c.operation = route.Operation
+		nameOperation(c.w, c.operation)
 	}
 	// Who is refused for a bad signature learns nothing else.
 	if authErr != nil {
