@@ -30,7 +30,7 @@ var floors = []string{
 	// Fronts: wire protocols and pages.
 	"s3api kmsapi iamapi xksapi console opsapi",
 	// Programs.
-	"config server cli",
+	"config bench server cli",
 }
 
 // uses lists the imports allowed within one floor, and the few packages that
@@ -55,7 +55,7 @@ var uses = map[string]string{
 	"blob/*":        "blob durable",
 	"rootseal/*":    "rootseal durable",
 	"server":        "config meta/* blob/* rootseal/*",
-	"cli":           "config server",
+	"cli":           "config server bench",
 }
 
 // impure are the standard packages that no format may import.

@@ -105,13 +105,9 @@ func (r *request) translate(err error) error {
 	for _, a := range answers {
 		if errors.Is(err, a.err) {
 			e := r.detail(a.answer, err)
-			if a.answer == errInternal {
-				r.s.log.Error("operation found damage", "request_id", r.c.RequestID, "bucket", r.bucketName, "error", err)
-			}
 			return e.Because(err)
 		}
 	}
-	r.s.log.Error("operation failed", "request_id", r.c.RequestID, "bucket", r.bucketName, "error", err)
 	return errInternal.Because(err)
 }
 

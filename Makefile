@@ -1,0 +1,52 @@
+# Targets for people and for CI. Every one works from a clean checkout on Debian
+# with Go.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath
+
+ARGS ?=
+FUZZTIME ?= 60s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+.PHONY: build run test check unit clients conformance tools bench fuzz soak clean
+
+build: ## build bin/coffer
+	go build -o bin/coffer ./cmd/coffer
+
+run: build ## build and serve on ./coffer-data; ARGS passes flags
+	./bin/coffer serve --data ./coffer-data $(ARGS)
+
+test: clients check conformance ## everything, installing what the tests need
+
+check: tools unit ## formatting, vet, staticcheck, known vulnerabilities, race tests, clean tree
+	@test -z "$$(gofmt -l cmd internal conformance)" || { gofmt -l cmd internal conformance; echo "these files are not gofmt'ed"; exit 1; }
+	go vet ./...
+	./bin/tools/staticcheck ./...
+	scripts/govulncheck.sh
+	go generate ./...
+	@if [ -d .git ]; then test -z "$$(git status --porcelain)" || { git status --porcelain; echo "the work tree is not clean"; exit 1; }; fi
+
+unit: ## race tests of every package
+	CGO_ENABLED=1 go test -race -timeout 15m ./internal/...
+
+conformance: build ## the built program, with real clients and real faults
+	go test -count=1 -timeout 20m ./conformance/...
+
+tools:
+	@mkdir -p bin/tools
+	@test -x bin/tools/staticcheck || GOBIN=$(CURDIR)/bin/tools go install $(STATICCHECK)
+
+clients: ## install the programs that the conformance tests drive
+	scripts/install-clients.sh
+
+bench: build ## the performance table of docs/performance.md
+	./bin/coffer bench --table --server ./bin/coffer $(ARGS)
+
+fuzz: ## every fuzz test for FUZZTIME each
+	scripts/fuzz.sh $(FUZZTIME)
+
+soak: build ## kill, fill and cut for a long time
+	COFFER_SOAK=1 go test -count=1 -timeout 4h -run 'Kill|Power|Disk' ./conformance/...
+
+clean:
+	rm -rf bin

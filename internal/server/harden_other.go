@@ -1,0 +1,6 @@
+//go:build !linux
+
+package server
+
+// Harden does nothing here.
+func Harden() error { return nil }

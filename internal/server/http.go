@@ -1,0 +1,302 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"coffer/internal/authn"
+	"coffer/internal/awserr"
+	"coffer/internal/awsjson"
+	"coffer/internal/config"
+	"coffer/internal/kmsapi"
+	"coffer/internal/opsapi"
+	"coffer/internal/s3api"
+)
+
+// maxHeaderBytes bounds the request line and the headers. S3's own limits are 8
+// KiB of headers and, in them, 2 KiB of user metadata; a presigned URL of a long
+// key is longer than that.
+const maxHeaderBytes = 32 << 10
+
+// readHeaderTimeout bounds how long a client may take to send its headers.
+const readHeaderTimeout = 20 * time.Second
+
+// A router is the handler of the one port: it gives each request an ID, bounds
+// how many are served at a time, and hands it to the API that it is signed for.
+type router struct {
+	authn   *authn.Authenticator
+	s3      *s3api.Handler
+	kms     http.Handler
+	ops     *opsapi.Handler
+	metrics *opsapi.Metrics
+	slots   chan struct{}
+	timeout time.Duration
+	log     *slog.Logger
+}
+
+func newRouter(s *Stack, cfg *config.Server, ops *opsapi.Handler, metrics *opsapi.Metrics) *router {
+	r := &router{
+		authn: s.Authn, ops: ops, metrics: metrics, slots: make(chan struct{}, cfg.MaxRequests),
+		timeout: cfg.BodyTimeout, log: s.log,
+	}
+	r.s3 = s3api.New(s3api.Config{API: s.S3, Authenticator: s.Authn, Domains: cfg.Domains, Log: s.log})
+	r.kms = kmsapi.New(s.KMS, func(req *http.Request) (*authn.Caller, []byte, error) {
+		return readJSON(s.Authn, "kms", req)
+	})
+	return r
+}
+
+// readJSON authenticates a request of a JSON service and reads its body.
+func readJSON(a *authn.Authenticator, service string, req *http.Request) (*authn.Caller, []byte, error) {
+	f, _ := req.Context().Value(factsKey{}).(authn.Facts)
+	c, b, err := a.JSON(req, service, f)
+	if err != nil {
+		return a.Stranger(req, service, f), nil, err
+	}
+	body, err := io.ReadAll(b)
+	return c, body, err
+}
+
+type factsKey struct{}
+
+// ServeHTTP serves one request.
+func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	f := newFacts()
+	h := w.Header()
+	h.Set("X-Amz-Request-Id", f.RequestID)
+	h.Set("X-Amz-Id-2", f.HostID)
+	start := time.Now()
+	api := r.api(req)
+	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), timeout: r.timeout}
+	counted := &countedBody{ReadCloser: req.Body, control: rec.control, timeout: r.timeout}
+	req.Body = counted
+	req = req.WithContext(context.WithValue(req.Context(), factsKey{}, f))
+
+	// Health is answered even when no other request can be.
+	if api != apiOps {
+		select {
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+		default:
+			r.slowDown(rec, req, api)
+			r.metrics.Observe(api, "SlowDown", rec.status, time.Since(start), 0, 0)
+			return
+		}
+	}
+	defer func() {
+		took := time.Since(start)
+		op := operation(api, req, rec)
+		r.metrics.Observe(api, op, rec.status, took, counted.n, rec.n)
+		r.log.LogAttrs(req.Context(), slog.LevelDebug, "request", slog.String("request_id", f.RequestID),
+			slog.String("api", api), slog.String("operation", op), slog.Int("status", rec.status), slog.Duration("took", took),
+			slog.Int64("bytes_in", counted.n), slog.Int64("bytes_out", rec.n), slog.String("source_ip", req.RemoteAddr))
+	}()
+	switch api {
+	case apiOps:
+		r.ops.ServeHTTP(rec, req)
+	case apiKMS:
+		r.kms.ServeHTTP(rec, req)
+	case apiS3:
+		r.s3.ServeHTTP(rec, req)
+	default:
+		r.ops.NotBuilt(rec, req, r.authn.Stranger(req, api, f))
+	}
+}
+
+// The APIs on the port, as metrics name them. Others are the names of services
+// that a credential scope holds.
+const (
+	apiS3  = "s3"
+	apiKMS = "kms"
+	apiOps = "coffer"
+	// apiOther is a service that an unsigned request names and Coffer lacks.
+	apiOther = "other"
+)
+
+// api tells which API a request is for: by the service of its credential scope
+// if it is signed, and else by X-Amz-Target, by the Query protocol on "/", and
+// otherwise S3.
+func (r *router) api(req *http.Request) string {
+	onBucket := r.s3.IsBucketHost(req.Host)
+	if !onBucket && strings.HasPrefix(req.URL.Path, opsapi.Prefix) {
+		return apiOps
+	}
+	service := authn.Service(req)
+	switch service {
+	case "":
+	case "kms", "iam", "sts", "organizations", "cloudtrail", "rolesanywhere":
+		return service
+	default:
+		return apiS3 // which refuses a scope that is not its own
+	}
+	if t := req.Header.Get("X-Amz-Target"); t != "" {
+		if strings.HasPrefix(t, "TrentService.") {
+			return apiKMS
+		}
+		return apiOther
+	}
+	if !onBucket && req.URL.Path == "/" && req.Method == http.MethodPost &&
+		strings.HasPrefix(req.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		return apiOther
+	}
+	return apiS3
+}
+
+// slowDown refuses a request for which there is no slot.
+func (r *router) slowDown(w http.ResponseWriter, req *http.Request, api string) {
+	w.Header().Set("Connection", "close")
+	if api == apiKMS {
+		e := awserr.New(503, "KMSInternalException", "Please reduce your request rate.")
+		w.Header().Set("Content-Type", awsjson.ContentType)
+		w.WriteHeader(e.Status)
+		_, _ = w.Write(awsjson.EncodeError(e))
+		return
+	}
+	r.s3.WriteError(w, req, awserr.New(503, "SlowDown", "Please reduce your request rate."))
+}
+
+// operation names the operation for metrics and logs, from a fixed set.
+func operation(api string, req *http.Request, w *recorder) string {
+	if api == apiKMS {
+		if name := strings.TrimPrefix(req.Header.Get("X-Amz-Target"), "TrentService."); kmsapi.IsOperation(name) {
+			return name
+		}
+	}
+	if w.op == "" {
+		return "Unknown"
+	}
+	return w.op
+}
+
+// newFacts draws the identifiers of a request.
+func newFacts() authn.Facts {
+	var b [40]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return authn.Facts{RequestID: strings.ToUpper(hex.EncodeToString(b[:8])), HostID: base64.StdEncoding.EncodeToString(b[8:])}
+}
+
+// A countedBody counts a body and gives up one that does not move.
+type countedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	timeout time.Duration
+	n       int64
+	next    time.Time // when the deadline is set anew
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	if now := time.Now(); now.After(b.next) {
+		// Set anew at most four times in a timeout: it costs a system call.
+		b.next = now.Add(b.timeout / 4)
+		_ = b.control.SetReadDeadline(now.Add(b.timeout))
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.n += int64(n)
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		err = awserr.New(400, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.")
+	}
+	return n, err
+}
+
+// A recorder counts an answer and gives up a client that does not take it.
+type recorder struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration
+	status  int
+	n       int64
+	next    time.Time
+	op      string
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// SetOperation names the operation for metrics and logs.
+func (w *recorder) SetOperation(name string) { w.op = name }
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	if now := time.Now(); now.After(w.next) {
+		w.next = now.Add(w.timeout / 4)
+		_ = w.control.SetWriteDeadline(now.Add(w.timeout))
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.n += int64(n)
+	return n, err
+}
+
+// quiet drops what net/http says of clients that break off or speak no TLS, and
+// logs the rest.
+type quiet struct{ log *slog.Logger }
+
+func (q quiet) Write(p []byte) (int, error) {
+	line := bytes.TrimSpace(p)
+	if !bytes.Contains(line, []byte("TLS handshake error")) && !bytes.Contains(line, []byte("URL query contains semicolon")) {
+		q.log.Warn("http", "message", string(line))
+	}
+	return len(p), nil
+}
+
+// limitedListener bounds how many connections are open at a time. Those above
+// wait in the kernel's queue.
+type limitedListener struct {
+	net.Listener
+	slots chan struct{}
+}
+
+func limitListener(l net.Listener, n int) net.Listener {
+	return &limitedListener{l, make(chan struct{}, n)}
+}
+
+func (l *limitedListener) Accept() (net.Conn, error) {
+	l.slots <- struct{}{}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &limitedConn{Conn: c, slots: l.slots}, nil
+}
+
+type limitedConn struct {
+	net.Conn
+	slots  chan struct{}
+	closed atomic.Bool
+}
+
+func (c *limitedConn) Close() error {
+	if c.closed.CompareAndSwap(false, true) {
+		<-c.slots
+	}
+	return c.Conn.Close()
+}
+
+// ReadFrom lets the kernel copy where net/http can make use of it.
+func (c *limitedConn) ReadFrom(r io.Reader) (int64, error) {
+	if rf, ok := c.Conn.(io.ReaderFrom); ok {
+		return rf.ReadFrom(r)
+	}
+	return io.Copy(struct{ io.Writer }{c.Conn}, r)
+}

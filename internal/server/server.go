@@ -1,0 +1,171 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	stdlog "log"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"coffer/internal/authn"
+	"coffer/internal/config"
+	"coffer/internal/meta"
+	"coffer/internal/opsapi"
+)
+
+// sweepEvery is how often keys whose waiting period is over are looked for, and
+// the wall clock is checked.
+const sweepEvery = time.Minute
+
+// Run serves the data directory that cfg names until ctx ends, then drains. When
+// it is ready it prints one line with its address to stdout.
+func Run(ctx context.Context, cfg *config.Server, stdout io.Writer, log *slog.Logger) (err error) {
+	s, err := Open(ctx, cfg, true, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.DrainTimeout)
+		defer cancel()
+		err = errors.Join(err, s.Close(closing))
+	}()
+	conf, err := tlsConfig(cfg, log)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return err
+	}
+	scheme := "http"
+	address := l.Addr().String()
+	l = limitListener(l, cfg.MaxConnections)
+	if conf != nil {
+		scheme = "https"
+		l = tls.NewListener(l, conf)
+	}
+	w := newWorker(s)
+	srv := &http.Server{
+		Handler:           newRouter(s, cfg, newOps(s, cfg, w), w.metrics),
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       cfg.IdleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          stdlog.New(quiet{log}, "", 0),
+		TLSConfig:         conf,
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	stop := w.start()
+	defer stop()
+	announce(s, cfg, log)
+	if _, err := fmt.Fprintf(stdout, "coffer: ready on %s://%s\n", scheme, address); err != nil {
+		log.Warn("print ready line", "error", err)
+	}
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("draining", "timeout", cfg.DrainTimeout)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.DrainTimeout)
+	defer cancel()
+	if err := srv.Shutdown(drain); err != nil {
+		log.Warn("requests were cut at the end of the drain timeout")
+		_ = srv.Close()
+	}
+	return nil
+}
+
+func announce(s *Stack, cfg *config.Server, log *slog.Logger) {
+	if s.IsNew {
+		log.Info("data directory made", "data", s.Dir, "account", cfg.Account,
+			"credentials", "AWS_SHARED_CREDENTIALS_FILE="+s.Dir+"/"+credentialsFile)
+	}
+	if held := s.Clock.Held(); held != "" {
+		log.Warn("deletions wait until the time is confirmed: POST /_coffer/clock/confirm", "reason", held)
+	}
+	if s.DevClock {
+		log.Warn("calendar time can be moved on by the root user (--dev-clock)")
+	}
+}
+
+// newOps returns the operators' API of a stack.
+func newOps(s *Stack, cfg *config.Server, w *worker) *opsapi.Handler {
+	return opsapi.New(opsapi.Config{
+		Authenticate: func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, "coffer", r) },
+		Gate:         s.Gate, Clock: s.Clock, Account: cfg.Account, DevClock: s.DevClock,
+		Metrics: w.metrics.Handler(), Advanced: w.sweep, Log: s.log,
+		Ready: func(ctx context.Context) error {
+			return s.Meta.View(ctx, func(meta.Reader) error { return nil })
+		},
+	})
+}
+
+// A worker does what falls due: it destroys keys at the end of their waiting
+// period and keeps an eye on the wall clock.
+type worker struct {
+	s       *Stack
+	metrics *opsapi.Metrics
+	mu      sync.Mutex // held during a sweep
+}
+
+func newWorker(s *Stack) *worker {
+	w := &worker{s: s, metrics: opsapi.NewMetrics()}
+	m := w.metrics
+	m.Counter("coffer_sealed_bytes_total", "Bytes of plaintext sealed.", func() float64 { return float64(s.Objects.SealedBytes()) })
+	m.Counter("coffer_meta_commits_total", "Transactions committed to the metadata.", func() float64 { return float64(s.Rows.Stats().Commits) })
+	m.Counter("coffer_meta_syncs_total", "Syncs that the commits of the metadata shared.", func() float64 { return float64(s.Rows.Stats().Groups) })
+	m.Counter("coffer_meta_conflicts_total", "Transactions that ran again after a conflict.", func() float64 { return float64(s.Rows.Stats().Conflicts) })
+	m.Counter("coffer_blob_syncs_total", "Syncs of blob files and directories.", func() float64 { return float64(s.Blobs.Stats().Syncs) })
+	m.Counter("coffer_blob_bytes_total", "Bytes written to blob files.", func() float64 { return float64(s.Blobs.Stats().BytesWritten) })
+	m.Gauge("coffer_root_epoch", "Number of the current epoch of the root of trust.", func() float64 { return float64(s.Root.Epoch()) })
+	return w
+}
+
+// start runs the worker until the function it returns is called.
+func (w *worker) start() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(sweepEvery)
+		defer tick.Stop()
+		for {
+			if err := w.sweep(ctx); err != nil && ctx.Err() == nil {
+				w.s.log.Error("sweep", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return func() {
+		cancel()
+		done.Wait()
+	}
+}
+
+// sweep does what is due now. While the wall clock is in doubt it destroys
+// nothing.
+func (w *worker) sweep(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.s.Clock.Check(ctx); err != nil {
+		return err
+	}
+	if held := w.s.Clock.Held(); held != "" {
+		w.s.log.Warn("deletions wait until the time is confirmed", "reason", held)
+		return nil
+	}
+	if _, err := w.s.KMS.Sweep(ctx); err != nil {
+		return err
+	}
+	return w.s.Objects.Collect(ctx)
+}

@@ -1,0 +1,249 @@
+// Package server builds a Coffer from its parts: it alone chooses which
+// implementations stand behind the interfaces.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"coffer/internal/authn"
+	"coffer/internal/authz"
+	"coffer/internal/blob/disk"
+	"coffer/internal/calendar"
+	"coffer/internal/config"
+	"coffer/internal/durable"
+	"coffer/internal/identity"
+	"coffer/internal/key"
+	"coffer/internal/kms"
+	"coffer/internal/meta"
+	"coffer/internal/meta/pebble"
+	"coffer/internal/meta/sealrows"
+	"coffer/internal/object"
+	"coffer/internal/rootseal/file"
+	"coffer/internal/s3"
+	"coffer/internal/sealed"
+	"coffer/internal/trail"
+)
+
+// node names the one node of a server with embedded stores.
+const node = "node-1"
+
+// A Stack is an open data directory and the services on it.
+type Stack struct {
+	Dir      string
+	DevClock bool
+	IsNew    bool // made by this call
+
+	Rows     *pebble.Store
+	Meta     meta.Store // Rows, with every value sealed
+	Blobs    *disk.Store
+	Root     *key.Root
+	Keys     *key.Keys
+	Identity *identity.Store
+	Clock    *calendar.Clock
+	Trail    *trail.Trail
+	Gate     *authz.Gate
+	Objects  *object.Store
+	KMS      *kms.Service
+	S3       *s3.Service
+	Authn    *authn.Authenticator
+
+	closers []func() error
+	log     *slog.Logger
+}
+
+// Open locks the data directory, opens its stores and builds the services. With
+// create it makes the directory if it is missing; otherwise that is ErrNoData.
+func Open(ctx context.Context, cfg *config.Server, create bool, log *slog.Logger) (_ *Stack, err error) {
+	s := &Stack{Dir: cfg.Data, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	st, err := s.lock(ctx, cfg, create)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.openStores(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if err := s.openDomains(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if err := s.firstAccount(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if s.IsNew {
+		if err := st.write(s.Dir); err != nil {
+			return nil, fmt.Errorf("stamp data directory: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// onClose adds what Close does, in reverse order.
+func (s *Stack) onClose(fn func() error) { s.closers = append(s.closers, fn) }
+
+// Close closes everything in reverse order and releases the lock.
+func (s *Stack) Close(context.Context) error {
+	var err error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, s.closers[i]())
+	}
+	s.closers = nil
+	return err
+}
+
+// lock makes the directory if it may, locks it, and reads its stamp.
+func (s *Stack) lock(ctx context.Context, cfg *config.Server, create bool) (st stamp, err error) {
+	if create {
+		if err := durable.MkdirAll(durable.OS{}, s.Dir, 0o700); err != nil {
+			return st, fmt.Errorf("make data directory: %w", err)
+		}
+	} else if _, err := os.Stat(s.Dir); errors.Is(err, fs.ErrNotExist) {
+		return st, fmt.Errorf("%w: %s", ErrNoData, s.Dir)
+	}
+	l, err := durable.AcquireLock(filepath.Join(s.Dir, lockFile))
+	if err != nil {
+		return st, fmt.Errorf("lock data directory %s: %w", s.Dir, err)
+	}
+	s.onClose(l.Release)
+	st, s.IsNew, err = prepare(ctx, s.Dir, create, cfg.DevClock)
+	if err != nil {
+		return st, err
+	}
+	if cfg.DevClock && !st.DevClock {
+		return st, errors.New("the data directory was not made with --dev-clock: its time can't be moved on")
+	}
+	s.DevClock = cfg.DevClock
+	return st, nil
+}
+
+func (s *Stack) openStores(ctx context.Context, cfg *config.Server) error {
+	rootStore, err := file.Open(file.Config{Dir: filepath.Join(s.Dir, rootDir)})
+	if err != nil {
+		return err
+	}
+	s.Root, err = key.OpenRoot(ctx, key.RootConfig{Store: rootStore, Log: s.log, Create: s.IsNew})
+	if err != nil {
+		return fmt.Errorf("open root of trust: %w", err)
+	}
+	s.onClose(func() error { s.Root.Close(); return nil })
+	minFree := cfg.MinFree
+	if minFree == 0 {
+		minFree = -1
+	}
+	s.Rows, err = pebble.Open(pebble.Config{Dir: filepath.Join(s.Dir, metaDir), CacheBytes: cfg.CacheSize, MinFreeBytes: minFree, Log: s.log})
+	if err != nil {
+		return fmt.Errorf("open metadata: %w", err)
+	}
+	s.onClose(s.Rows.Close)
+	s.Meta = sealrows.New(s.Rows, sealrows.Key(s.Root.StoreKey()), rand.Reader)
+	s.Blobs, err = disk.Open(disk.Config{Dir: filepath.Join(s.Dir, blobDir)})
+	if err != nil {
+		return fmt.Errorf("open blobs: %w", err)
+	}
+	s.onClose(s.Blobs.Close)
+	return nil
+}
+
+func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error) {
+	if s.Clock, err = calendar.Open(ctx, calendar.Config{Store: s.Meta, Boot: bootClock}); err != nil {
+		return err
+	}
+	if s.Keys, err = key.Open(ctx, key.Config{Meta: s.Meta, Root: s.Root, Now: s.Clock.Now, Log: s.log}); err != nil {
+		return err
+	}
+	s.onClose(func() error { s.Keys.Close(); return nil })
+	s.Trail, err = trail.New(ctx, trail.Config{Store: s.Meta, Node: node, Now: s.Clock.Now, Log: s.log, SyncReads: cfg.TrailSync})
+	if err != nil {
+		return err
+	}
+	s.onClose(func() error { return s.Trail.Close(context.Background()) })
+	s.Gate = authz.NewGate(s.Trail)
+	s.Identity = identity.New(identity.Config{Meta: s.Meta, Now: s.Clock.Now})
+	s.Authn = authn.New(authn.Config{Keys: s.Identity, Region: cfg.Region})
+	s.Objects, err = object.Open(ctx, object.Config{
+		Meta: s.Meta, Blobs: s.Blobs, Service: serviceKeys{s.Keys}, StoreID: s.Root.StoreID(), Now: s.Clock.Now,
+		Rand: rand.Reader, Log: s.log, RecoveryWindow: cfg.RecoveryWindow,
+	})
+	if err != nil {
+		return err
+	}
+	s.onClose(func() error { s.Objects.Close(); return nil })
+	s.KMS = kms.New(kms.Config{Keys: s.Keys, Gate: s.Gate, Log: s.log})
+	s.S3 = s3.New(s3.Config{
+		Objects: s.Objects, Keys: dataKeys{s.KMS, s.Keys}, Gate: s.Gate, Owners: owners{s.Identity},
+		AllowCustomerKeys: cfg.AllowSSEC, Log: s.log,
+	})
+	return nil
+}
+
+// firstAccount makes sure that the first account and its root access key exist,
+// and that DIR/credentials holds the key.
+func (s *Stack) firstAccount(ctx context.Context, cfg *config.Server) error {
+	if s.IsNew {
+		_, err := s.Identity.CreateAccount(ctx, cfg.Account, "root", nil)
+		if err != nil && !errors.Is(err, identity.ErrAccountExists) {
+			return err
+		}
+	} else if _, err := s.Identity.Account(ctx, cfg.Account); err != nil {
+		return fmt.Errorf("the data directory has no account %s: %w", cfg.Account, err)
+	}
+	var k identity.AccessKey
+	var err error
+	if cfg.RootAccessKeyID != "" {
+		k, err = s.Identity.PutRootKey(ctx, cfg.Account, cfg.RootAccessKeyID, identity.NewSecret(cfg.RootSecretAccessKey), nil)
+	} else if k, err = s.Identity.RootKey(ctx, cfg.Account); errors.Is(err, identity.ErrNoAccessKey) {
+		k, err = s.Identity.NewRootKey(ctx, cfg.Account, nil)
+	}
+	if err != nil {
+		return err
+	}
+	if cfg.RootAccessKeyID == "" && !s.IsNew {
+		return nil // the operator may have moved the file away
+	}
+	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", k.ID, k.Secret.Reveal())
+	if err := durable.WriteFile(durable.OS{}, filepath.Join(s.Dir, credentialsFile), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write credentials: %w", err)
+	}
+	return nil
+}
+
+// serviceKeys lets package object derive the secrets of SSE-S3.
+type serviceKeys struct{ keys *key.Keys }
+
+func (k serviceKeys) ServiceSecret(ctx context.Context, account string, salt [32]byte) (sealed.Secret, error) {
+	s, err := k.keys.ServiceSecret(ctx, account, salt)
+	return sealed.Secret(s), err
+}
+
+// dataKeys lets package s3 use the KMS service.
+type dataKeys struct {
+	*kms.Service
+	keys *key.Keys
+}
+
+func (k dataKeys) NewDataKey(ctx context.Context, c *authn.Caller, keyID string, ec map[string]string) ([32]byte, []byte, string, error) {
+	plain, blob, arn, err := k.Service.NewDataKey(ctx, c, keyID, ec)
+	return plain, blob, arn, err
+}
+
+func (k dataKeys) OpenDataKey(ctx context.Context, c *authn.Caller, keyARN string, blob []byte, ec map[string]string) ([32]byte, error) {
+	return k.Service.OpenDataKey(ctx, c, keyARN, blob, ec)
+}
+
+// owners tells package s3 the canonical user ID of accounts.
+type owners struct{ identity *identity.Store }
+
+func (o owners) CanonicalID(ctx context.Context, account string) (string, error) {
+	a, err := o.identity.Account(ctx, account)
+	return a.CanonicalUserID, err
+}
