@@ -62,13 +62,8 @@ type subject struct {
 func (s *subject) Error() string { return s.what + ": " + s.err.Error() }
 func (s *subject) Unwrap() error { return s.err }
 
-// about names what err is about. It returns nil for nil.
-func about(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &subject{what, err}
-}
+// about names what err, which is not nil, is about.
+func about(what string, err error) error { return &subject{what, err} }
 
 // answer turns an error into the one that the client sees. What is neither in
 // the table nor a *awserr.Error goes to the log, and the client learns only that

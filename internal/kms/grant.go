@@ -9,9 +9,12 @@ import (
 
 // ListGrantsInput is the request of [Service.ListGrants].
 type ListGrantsInput struct {
-	KeyID  string `json:"KeyId"`
-	Limit  *int32 `json:"Limit"`
-	Marker string `json:"Marker,omitempty"`
+	KeyID                   string `json:"KeyId"`
+	GrantID                 string `json:"GrantId,omitempty"`
+	GranteePrincipal        string `json:"GranteePrincipal,omitempty"`
+	GranteeServicePrincipal string `json:"GranteeServicePrincipal,omitempty"`
+	Limit                   *int32 `json:"Limit"`
+	Marker                  string `json:"Marker,omitempty"`
 }
 
 // ListGrantsOutput is the answer of [Service.ListGrants] and
@@ -30,9 +33,13 @@ type ListGrantsOutput struct {
 func (s *Service) ListGrants(ctx context.Context, c *authn.Caller, in *ListGrantsInput) (*ListGrantsOutput, error) {
 	return run(ctx, s, c, "ListGrants", reads, func(call *authz.Call) (*ListGrantsOutput, error) {
 		call.Param("keyId", in.KeyID)
+		recordFilters(call, "grantId", in.GrantID, "granteePrincipal", in.GranteePrincipal, "granteeServicePrincipal", in.GranteeServicePrincipal)
 		recordPage(call, in.Limit, in.Marker)
 		var v checker
 		v.required("keyId", in.KeyID, maxKeyID)
+		v.optional("grantId", in.GrantID, 128)
+		v.optional("granteePrincipal", in.GranteePrincipal, 256)
+		v.optional("granteeServicePrincipal", in.GranteeServicePrincipal, 256)
 		v.page(in.Limit, in.Marker)
 		if err := v.err(); err != nil {
 			return nil, err
@@ -63,17 +70,13 @@ type ListRetirableGrantsInput struct {
 // Source: AWS KMS API Reference, ListRetirableGrants.
 func (s *Service) ListRetirableGrants(ctx context.Context, c *authn.Caller, in *ListRetirableGrantsInput) (*ListGrantsOutput, error) {
 	return run(ctx, s, c, "ListRetirableGrants", reads, func(call *authz.Call) (*ListGrantsOutput, error) {
-		if in.RetiringPrincipal != "" {
-			call.Param("retiringPrincipal", in.RetiringPrincipal)
-		}
-		if in.RetiringServicePrincipal != "" {
-			call.Param("retiringServicePrincipal", in.RetiringServicePrincipal)
-		}
+		recordFilters(call, "retiringPrincipal", in.RetiringPrincipal, "retiringServicePrincipal", in.RetiringServicePrincipal)
 		recordPage(call, in.Limit, in.Marker)
 		var v checker
 		if in.RetiringServicePrincipal == "" {
 			v.required("retiringPrincipal", in.RetiringPrincipal, 256)
 		}
+		v.optional("retiringServicePrincipal", in.RetiringServicePrincipal, 256)
 		v.page(in.Limit, in.Marker)
 		if err := v.err(); err != nil {
 			return nil, err
@@ -112,6 +115,7 @@ type DescribeCustomKeyStoresOutput struct {
 // Source: AWS KMS API Reference, DescribeCustomKeyStores.
 func (s *Service) DescribeCustomKeyStores(ctx context.Context, c *authn.Caller, in *DescribeCustomKeyStoresInput) (*DescribeCustomKeyStoresOutput, error) {
 	return run(ctx, s, c, "DescribeCustomKeyStores", reads, func(call *authz.Call) (*DescribeCustomKeyStoresOutput, error) {
+		recordFilters(call, "customKeyStoreId", in.CustomKeyStoreID, "customKeyStoreName", in.CustomKeyStoreName)
 		recordPage(call, in.Limit, in.Marker)
 		var v checker
 		v.optional("customKeyStoreId", in.CustomKeyStoreID, 64)
@@ -131,4 +135,14 @@ func (s *Service) DescribeCustomKeyStores(ctx context.Context, c *authn.Caller, 
 		}
 		return &DescribeCustomKeyStoresOutput{CustomKeyStores: []struct{}{}}, nil
 	})
+}
+
+// recordFilters records the members of a listing that are there, given as names
+// and values by turns.
+func recordFilters(call *authz.Call, pairs ...string) {
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			call.Param(pairs[i], pairs[i+1])
+		}
+	}
 }

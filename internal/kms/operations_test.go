@@ -403,6 +403,7 @@ func FuzzCheckPolicy(f *testing.F) {
 func FuzzMarker(f *testing.F) {
 	f.Add(mark("keys", unknownID))
 	f.Add("!")
+	f.Add(mark("keys", "a") + "\n")
 	f.Fuzz(func(t *testing.T, marker string) {
 		after, err := unmark("keys", marker)
 		if err == nil && marker != "" && mark("keys", after) != marker {

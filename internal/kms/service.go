@@ -80,6 +80,9 @@ func run[Output any](ctx context.Context, s *Service, c *authn.Caller, name stri
 		if ended != err {
 			ended = s.answer(ctx, c, name, ended)
 		}
+		if secret, ok := any(out).(interface{ Wipe() }); ok && out != nil {
+			secret.Wipe()
+		}
 		return nil, ended
 	}
 	return out, nil

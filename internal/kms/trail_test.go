@@ -244,6 +244,34 @@ func TestSweepIsRecorded(t *testing.T) {
 	}
 }
 
+// TestUnrecordedCallsAreNotAnswered closes the trail: nothing is changed then, and
+// no plaintext leaves.
+func TestUnrecordedCallsAreNotAnswered(t *testing.T) {
+	b := newBench(t)
+	k := b.newKey(t)
+	blob := b.ciphertext(t, k.KeyID, "text", nil)
+	if err := b.trail.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const broke = "KMSInternalException: The request was rejected because an internal exception occurred. The request can be retried."
+	out, err := b.Decrypt(t.Context(), self, &DecryptInput{CiphertextBlob: blob})
+	wantError(t, "Decrypt", err, broke)
+	if out != nil {
+		t.Errorf("Decrypt = %v; want nothing", out)
+	}
+	_, err = b.DisableKey(t.Context(), self, &KeyInput{k.KeyID})
+	wantError(t, "DisableKey", err, broke)
+	_, err = b.ManagedS3Key(t.Context(), self)
+	wantError(t, "ManagedS3Key", err, broke)
+	now, err := b.keys.Get(t.Context(), key.Ref{Account: account, Region: region, ID: k.KeyID})
+	if err != nil || now.State != key.Enabled {
+		t.Errorf("after an unrecorded DisableKey the key is %v, %v; want Enabled", now, err)
+	}
+	if keys, _, err := b.keys.List(t.Context(), account, region, "", 10); err != nil || len(keys) != 1 {
+		t.Errorf("after an unrecorded ManagedS3Key there are %d keys, %v; want 1", len(keys), err)
+	}
+}
+
 // TestSecretsStayInside runs operations that see a plaintext, to their end and
 // into every refusal, and looks for it in the trail, the errors and the log.
 func TestSecretsStayInside(t *testing.T) {
