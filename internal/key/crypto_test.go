@@ -290,3 +290,32 @@ func TestFullShardIsPassedOver(t *testing.T) {
 		t.Errorf("Create = %v; want ErrFull", err)
 	}
 }
+
+// A key must not be wrapped under the leaf of a tree that the rows do not know.
+func TestShardOfAnotherGenerationIsPassedOver(t *testing.T) {
+	w := newWorld(t)
+	w.rand = fewShards{}
+	k := w.open()
+	setGenerations := func(below uint16) {
+		t.Helper()
+		err := w.rows.Update(t.Context(), func(tx meta.Txn) error {
+			for i := range below {
+				if err := putRow(tx, shardKey(i), &shardRow{Generation: 1}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	setGenerations(500)
+	if l := leafOf(t, k, makeSample(t, k).key); l.shard != 500 {
+		t.Errorf("leaf %v", l)
+	}
+	setGenerations(shardCount)
+	if _, err := k.Create(t.Context(), CreateInput{Account: account, Region: region}, nil); !errors.Is(err, ErrWrongRoot) {
+		t.Errorf("Create = %v; want ErrWrongRoot", err)
+	}
+}

@@ -242,6 +242,9 @@ func TestBuriedErrorKeepsTheKeyDead(t *testing.T) {
 	if _, err := k.Tombstone(t.Context(), s.key.Ref); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Tombstone without its event: %v", err)
 	}
+	if _, _, ok := k.materials.get(s.key.Material); ok {
+		t.Error("the material of a destroyed key is in memory")
+	}
 	if _, err := k.CancelDeletion(t.Context(), s.key.Ref, nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("CancelDeletion = %v; want ErrNotFound", err)
 	}

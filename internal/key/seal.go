@@ -12,12 +12,12 @@ import (
 
 // Labels separate the uses of HKDF and HMAC, and start the additional data.
 const (
-	labelHead     = "coffer head v1"
-	labelFrontier = "coffer frontier v1"
-	labelTreeRoot = "coffer tree root v1"
-	labelTree     = "coffer tree v1"
-	labelWrap     = "coffer wrap v1"
-	labelService  = "coffer sse-s3 v1"
+	labelHead     = "coffer/v1/head"
+	labelFrontier = "coffer/v1/frontier"
+	labelTreeRoot = "coffer/v1/tree-root"
+	labelTree     = "coffer/v1/tree"
+	labelWrap     = "coffer/v1/key-wrap"
+	labelService  = "coffer/v1/sse-s3"
 )
 
 const (

@@ -56,7 +56,7 @@ func end(pos uint32) uint32 { return (pos+1)<<(treeDepth-depth(pos)) - leafCount
 func depth(pos uint32) int { return bits.Len32(pos) - 1 }
 
 // children derives both children of n: the halves of
-// HMAC-SHA-512(n.key, "coffer tree v1").
+// HMAC-SHA-512(n.key, "coffer/v1/tree").
 //
 // Source: Goldreich, Goldwasser and Micali, "How to Construct Random
 // Functions", J. ACM 33(4), 1986; here the generator is HMAC.

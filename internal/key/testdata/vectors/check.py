@@ -31,29 +31,29 @@ def be(n, size):
 
 for v in load("tree.json"):
     if "leafSecret" in v:
-        k = hkdf(bytes.fromhex(v["shardSecret"]), b"", b"coffer tree root v1" + be(v["shard"], 2))
+        k = hkdf(bytes.fromhex(v["shardSecret"]), b"", b"coffer/v1/tree-root" + be(v["shard"], 2))
         for i in reversed(range(DEPTH)):
-            both = hmac.new(k, b"coffer tree v1", hashlib.sha512).digest()
+            both = hmac.new(k, b"coffer/v1/tree", hashlib.sha512).digest()
             k = both[32:] if v["leaf"] >> i & 1 else both[:32]
         assert k.hex() == v["leafSecret"], v["name"]
 
 for v in load("wrap.json"):
     w = bytes.fromhex(v["wrapped"])
-    data = b"coffer wrap v1"
+    data = b"coffer/v1/key-wrap"
     for s in (v["kind"], v["account"], v["region"], v["id"]):
         data += be(len(s), 2) + s.encode()
     data += be(v["version"], 4) + bytes.fromhex(v["material"])
-    k = hkdf(bytes.fromhex(v["leaf"]), w[:32], b"coffer wrap v1")
+    k = hkdf(bytes.fromhex(v["leaf"]), w[:32], b"coffer/v1/key-wrap")
     assert unseal(k, w[32:], data).hex() == v["secret"], v["name"]
 
 for v in load("frontier.json"):
-    k = hkdf(bytes.fromhex(v["shardSecret"]), b"", b"coffer frontier v1")
-    data = b"coffer frontier v1" + be(v["shard"], 2) + be(v["generation"], 8)
+    k = hkdf(bytes.fromhex(v["shardSecret"]), b"", b"coffer/v1/frontier")
+    data = b"coffer/v1/frontier" + be(v["shard"], 2) + be(v["generation"], 8)
     assert unseal(k, bytes.fromhex(v["sealed"]), data).hex() == v.get("plain", ""), v["name"]
 
 for v in load("head.json"):
-    k = hkdf(bytes.fromhex(v["root"]), b"", b"coffer head v1")
-    head = unseal(k, (here / "head.bin").read_bytes(), b"coffer head v1" + be(v["epoch"], 8))
+    k = hkdf(bytes.fromhex(v["root"]), b"", b"coffer/v1/head")
+    head = unseal(k, (here / "head.bin").read_bytes(), b"coffer/v1/head" + be(v["epoch"], 8))
     entry = head[48 + 40 * v["shard"]:][:40]
     assert len(head) == 48 + 40 * 1024 and head[:32].hex() == v["storeKey"]
     assert head[32:48].hex() == v["storeID"] and entry == bytes.fromhex(v["shardSecret"]) + be(v["generation"], 8)
