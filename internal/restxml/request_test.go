@@ -109,6 +109,7 @@ func TestDecodeRefuses(t *testing.T) {
 		add("another root", "<Other></Other>")
 		add("two roots", "<ROOT></ROOT><ROOT></ROOT>")
 		add("a document type", `<!DOCTYPE ROOT [<!ENTITY e SYSTEM "file:///etc/passwd">]><ROOT>&e;</ROOT>`)
+		add("a document type alone", "<!DOCTYPE ROOT><ROOT></ROOT>")
 		add("many entities", `<!DOCTYPE ROOT [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><ROOT>&b;</ROOT>`)
 		add("an undeclared entity", "<ROOT>&x;</ROOT>")
 		add("a processing instruction", "<?php ?><ROOT></ROOT>")

@@ -1,8 +1,10 @@
 package s3api
 
 import (
+	"bufio"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -62,16 +64,29 @@ func TestWriteError(t *testing.T) {
 	}
 }
 
-// TestErrorReachesASendingClient checks that a client in the middle of a body
-// gets the answer and no reset connection.
+// TestErrorReachesASendingClient checks that a client that reads nothing before
+// it has sent its whole body gets the answer and no reset connection.
 func TestErrorReachesASendingClient(t *testing.T) {
 	g := newRig(false)
 	g.err = errSome
 	srv := httptest.NewServer(g.h)
 	defer srv.Close()
-	r, _ := http.NewRequest("PUT", srv.URL+"/b/k", io.LimitReader(zeros{}, 4<<20))
-	r.ContentLength = 4 << 20
-	resp, err := http.DefaultClient.Do(r)
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	const size = maxDrain - 1<<20
+	if _, err := io.WriteString(conn, "PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: "+itoa(size)+"\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.CopyN(conn, zeros{}, size); err != nil {
+		t.Fatalf("send the body: %v", err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -213,6 +213,9 @@ func (f *form) putInput(c *call) (*s3.PutObjectInput, error) {
 	for name, value := range f.fields {
 		switch {
 		case strings.HasPrefix(name, metaPrefix):
+			if !isToken(name) {
+				return nil, invalidArgument(name, "", "The name of a metadata field must be one of a header")
+			}
 			meta[name[len(metaPrefix):]] = value
 		case strings.HasPrefix(name, "x-amz-"):
 			if err := checkFormField(name); err != nil {

@@ -139,6 +139,7 @@ func TestPostFields(t *testing.T) {
 		{"a checksum that is none", []string{"key=k", "x-amz-checksum-crc32=x", "file=x"}, 400, "InvalidRequest"},
 		{"an MD5 that is none", []string{"key=k", "Content-MD5=x", "file=x"}, 400, "InvalidDigest"},
 		{"metadata too large", []string{"key=k", "x-amz-meta-a=" + strings.Repeat("x", 2048), "file=x"}, 400, "MetadataTooLarge"},
+		{"metadata whose name is no header's", []string{"key=k", "x-amz-meta-a b=x", "file=x"}, 400, "InvalidArgument"},
 		{"a file and then anything", []string{"key=k", "file=x", "policy=x", "key=other"}, 204, ""},
 	}
 	for _, tt := range tests {
@@ -159,6 +160,16 @@ func TestPostFields(t *testing.T) {
 	}
 	if w := g.do("POST", "/b", multipartForm("key=k", "file=x"), formType, "x-amz-server-side-encryption: AES256"); w.Code != 400 {
 		t.Errorf("encryption as a header of a form = %d; want 400, forms have fields", w.Code)
+	}
+}
+
+// TestPostNameThatEndsTheHeader names a field by RFC 2231, which can spell a line
+// break.
+func TestPostNameThatEndsTheHeader(t *testing.T) {
+	g := postRig()
+	form := strings.Replace(multipartForm("key=k", "x=y", "file=x"), `name="x"`, "name*=UTF-8''x-amz-meta-a%0D%0ASet-Cookie", 1)
+	if w := g.do("POST", "/b", form, formType); w.Code != 400 || g.calls != 0 {
+		t.Errorf("= %d %s", w.Code, w.Body)
 	}
 }
 
