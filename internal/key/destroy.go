@@ -311,6 +311,9 @@ func (k *Keys) survivors(ctx context.Context, gone []leaf) func(old, next *epoch
 					return err
 				}
 				ref, number, row, err := versionOf(r, id)
+				if errors.Is(err, meta.ErrCorrupt) || errors.Is(err, meta.ErrNotFound) {
+					continue // damaged before: that must not stop a destruction
+				}
 				if err != nil {
 					return err
 				}
@@ -319,7 +322,7 @@ func (k *Keys) survivors(ctx context.Context, gone []leaf) func(old, next *epoch
 				}
 				before, err := old.unwrap(ref, number, row)
 				if err != nil {
-					continue // damaged before, which is not for this check
+					continue
 				}
 				after, err := next.unwrap(ref, number, row)
 				equal := before == after

@@ -465,6 +465,26 @@ func TestSurvivorThatWouldBeLostStopsTheEpoch(t *testing.T) {
 	}
 }
 
+// Rows that are damaged must not keep other keys from being destroyed.
+func TestDamagedRowsDoNotStopADestruction(t *testing.T) {
+	w := newWorld(t)
+	k := w.open()
+	broken, lost, shred := makeSample(t, k), makeSample(t, k), makeSample(t, k)
+	err := w.rows.Update(t.Context(), func(tx meta.Txn) error {
+		if err := tx.Put(versionKey(broken.key.Ref, 1), []byte("not CBOR")); err != nil {
+			return err
+		}
+		return tx.Delete(versionKey(lost.key.Ref, 1))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Destroy(t.Context(), []Ref{shred.key.Ref}, nil); err != nil {
+		t.Error(err)
+	}
+	checkGone(t, "with damaged rows", w, k, []sample{shred})
+}
+
 func leafOf(t testing.TB, k *Keys, key *Key) (l leaf) {
 	t.Helper()
 	err := k.meta.View(context.Background(), func(r meta.Reader) error {
