@@ -50,6 +50,11 @@ var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 // caller either names it in a commit or drops it, and wipes its keys.
 func (s *Store) receive(ctx context.Context, body *Body, suite sealed.Suite, wantMD5 bool) (_ *sealedBody, err error) {
 	out := &sealedBody{algorithm: body.Algorithm, keys: make(sealed.Keys, suite)}
+	defer func() {
+		if err != nil {
+			s.drop(out)
+		}
+	}()
 	if out.algorithm == "" {
 		out.algorithm = checksum.CRC64NVME
 	}
@@ -69,14 +74,14 @@ func (s *Store) receive(ctx context.Context, body *Body, suite sealed.Suite, wan
 	sums := checksum.NewMulti(algorithms...)
 
 	buf := chunks.Get().(*[chunkSize]byte)
+	n, err := fill(body, buf[:], 0)
+	used := n // a later chunk is never longer than the first
 	defer func() {
-		clear(buf[:])
+		clear(buf[:used])
 		chunks.Put(buf)
 	}()
-	n, err := fill(body, buf[:], 0)
-	last := errors.Is(err, io.EOF)
+	last := err == io.EOF
 	if err != nil && !last {
-		out.keys.Wipe()
 		return nil, err
 	}
 	sums.Write(buf[:n])
@@ -93,7 +98,6 @@ func (s *Store) receive(ctx context.Context, body *Body, suite sealed.Suite, wan
 		err = out.verify(body)
 	}
 	if err != nil {
-		s.drop(out)
 		return nil, err
 	}
 	s.sealedBytes.Add(out.content.Length)
@@ -104,10 +108,15 @@ func (s *Store) receive(ctx context.Context, body *Body, suite sealed.Suite, wan
 // the last bytes, and an error for a body that is too long or too short; before
 // is what was read earlier.
 func fill(body *Body, buf []byte, before int64) (n int, err error) {
-	for n < len(buf) && err == nil {
+	for idle := 0; n < len(buf) && err == nil; {
 		var m int
 		m, err = body.Reader.Read(buf[n:])
 		n += m
+		if idle++; m > 0 {
+			idle = 0
+		} else if idle == 100 && err == nil {
+			err = io.ErrNoProgress
+		}
 	}
 	total := before + int64(n)
 	switch {
@@ -163,6 +172,7 @@ func (s *Store) sealBlob(ctx context.Context, b *sealedBody, id [32]byte, body *
 	if err != nil {
 		return err
 	}
+	defer func() { _ = w.Close() }() // frees its buffer if the body ends early
 	for {
 		if _, err := w.Write(buf[:n]); err != nil {
 			return fmt.Errorf("write blob: %w", err)

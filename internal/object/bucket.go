@@ -1,7 +1,6 @@
 package object
 
 import (
-	"bytes"
 	"context"
 	"errors"
 
@@ -181,7 +180,7 @@ func (s *Store) UpdateBucket(ctx context.Context, b *Bucket, change func(*Bucket
 // DeleteBucket removes an empty bucket. Uploads under way do not keep it: they
 // are removed with it.
 func (s *Store) DeleteBucket(ctx context.Context, b *Bucket, record Record) error {
-	err := s.meta.Update(ctx, func(txn meta.Txn) error {
+	return s.meta.Update(ctx, func(txn meta.Txn) error {
 		if _, err := current(txn, b); err != nil {
 			return err
 		}
@@ -204,13 +203,9 @@ func (s *Store) DeleteBucket(ctx context.Context, b *Bucket, record Record) erro
 		if err := txn.Delete(ownerRow(b.Account, b.Name)); err != nil {
 			return err
 		}
-		if err := txn.Put(purgeRow(b.ID), bytes.Clone([]byte(b.Name))); err != nil {
+		if err := txn.Put(purgeRow(b.ID), []byte(b.Name)); err != nil {
 			return err
 		}
 		return record(txn)
 	})
-	if err == nil {
-		s.signal()
-	}
-	return err
 }

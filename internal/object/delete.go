@@ -3,6 +3,7 @@ package object
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 
@@ -62,10 +63,10 @@ func (s *Store) Delete(ctx context.Context, b *Bucket, key, versionID string, co
 		}
 		return record(txn, done)
 	})
-	if err == nil {
-		s.signal()
+	if err != nil {
+		return Deleted{}, fmt.Errorf("delete %q: %w", key, err)
 	}
-	return done, err
+	return done, nil
 }
 
 // hide deletes the current version of key without naming a version.
@@ -77,7 +78,7 @@ func (s *Store) hide(txn meta.Txn, b *Bucket, key string, cond DeleteCondition) 
 	if !cond.isZero() {
 		var v *Version
 		if h != nil {
-			if v, err = versionAt(txn, b, key, h.Seq); err != nil {
+			if v, err = namedVersion(txn, b, key, h.Seq); err != nil {
 				return Deleted{}, err
 			}
 		}
@@ -143,6 +144,13 @@ func find(r meta.Reader, b *Bucket, key string, h *head, versionID string) (*Ver
 	if seq == 0 {
 		return nil, ErrNoSuchVersion
 	}
+	if versionID == NullVersion {
+		v, err := namedVersion(r, b, key, seq)
+		if err == nil {
+			v.IsLatest = seq == h.Seq
+		}
+		return v, err
+	}
 	v, err := versionAt(r, b, key, seq)
 	if errors.Is(err, meta.ErrNotFound) || err == nil && v.ID != versionID {
 		return nil, ErrNoSuchVersion
@@ -157,11 +165,11 @@ func find(r meta.Reader, b *Bucket, key string, h *head, versionID string) (*Ver
 // dropVersion removes the version at seq and its content, and moves the head to
 // the newest that remains.
 func (s *Store) dropVersion(txn meta.Txn, b *Bucket, key string, h *head, seq uint64) error {
-	v, err := versionAt(txn, b, key, seq)
+	v, err := namedVersion(txn, b, key, seq)
 	if err != nil {
 		return err
 	}
-	if err := discard(txn, &v.Content); err != nil {
+	if err := s.discard(txn, &v.Content); err != nil {
 		return err
 	}
 	if err := txn.Delete(versionRow(b.ID, key, seq)); err != nil {
@@ -213,11 +221,11 @@ func (s *Store) place(txn meta.Txn, b *Bucket, key string, h *head, v *Version, 
 	} else {
 		v.ID = NullVersion
 		if h.NullSeq != 0 {
-			replaced, err := versionAt(txn, b, key, h.NullSeq)
+			replaced, err := namedVersion(txn, b, key, h.NullSeq)
 			if err != nil {
 				return err
 			}
-			if err := discard(txn, &replaced.Content); err != nil {
+			if err := s.discard(txn, &replaced.Content); err != nil {
 				return err
 			}
 			if err := txn.Delete(versionRow(b.ID, key, h.NullSeq)); err != nil {

@@ -3,7 +3,6 @@ package object
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"strings"
 
 	"coffer/internal/meta"
@@ -33,20 +32,23 @@ type Page struct {
 	Truncated bool
 }
 
-// start returns the first raw key that the listing may show, given that keys
-// in a group that was shown as a common prefix are behind it.
-func (l Listing) start() string {
-	start := l.Prefix
-	if l.After != "" {
-		behind := l.After + "\x00"
-		if p, ok := l.group(l.After); ok && l.AfterVersion == "" {
-			// A marker inside a group, or the group itself: the group counts
-			// as shown.
-			behind = string(meta.PrefixEnd([]byte(p)))
-		}
-		start = max(start, behind)
+// start returns the first key that the listing may show, given that keys in a
+// group that was shown as a common prefix are behind it; false if there is none.
+func (l Listing) start() (string, bool) {
+	if l.After == "" {
+		return l.Prefix, true
 	}
-	return start
+	behind := l.After + "\x00"
+	if p, ok := l.group(l.After); ok && l.AfterVersion == "" {
+		// A marker inside a group, or the group itself: the group counts as
+		// shown.
+		end := meta.PrefixEnd([]byte(p))
+		if end == nil {
+			return "", false
+		}
+		behind = string(end)
+	}
+	return max(l.Prefix, behind), true
 }
 
 // group returns the common prefix that key falls under, if any.
@@ -72,7 +74,11 @@ func (s *Store) Objects(ctx context.Context, b *Bucket, l Listing) (*Page, error
 		}
 		base := row(rowHead, b.ID[:])
 		end := meta.PrefixEnd(row(rowHead, b.ID[:], []byte(l.Prefix)))
-		next := row(rowHead, b.ID[:], []byte(l.start()))
+		start, ok := l.start()
+		if !ok {
+			return nil
+		}
+		next := row(rowHead, b.ID[:], []byte(start))
 		for next != nil {
 			from := next
 			next = nil
@@ -141,7 +147,7 @@ func (s *Store) Versions(ctx context.Context, b *Bucket, l Listing) (*Page, erro
 					page.Truncated = true
 					return false, nil
 				}
-				key, rest, err := unescape(k[len(base):])
+				key, seq, err := splitVersion(k, len(base))
 				if err != nil {
 					return false, err
 				}
@@ -150,7 +156,7 @@ func (s *Store) Versions(ctx context.Context, b *Bucket, l Listing) (*Page, erro
 					next = prefixRowEnd(base, p)
 					return false, nil
 				}
-				v := &Version{Bucket: b.Name, BucketID: b.ID, Key: key, Seq: ^binary.BigEndian.Uint64(rest), IsLatest: key != lastKey}
+				v := &Version{Bucket: b.Name, BucketID: b.ID, Key: key, Seq: seq, IsLatest: key != lastKey}
 				if err := decode(k, val, v); err != nil {
 					return false, err
 				}
@@ -173,12 +179,20 @@ func (s *Store) Versions(ctx context.Context, b *Bucket, l Listing) (*Page, erro
 	return page, nil
 }
 
-// versionsStart returns the row at which a listing of versions goes on, and the
-// key whose newest version lies before it.
+// versionsStart returns the row at which a listing of versions goes on, nil if
+// there is nothing behind, and the key whose newest version lies before it.
+//
+// If the marker is the null version and it is gone, the listing shows the key's
+// versions from the first on: a client that removes what it has been shown must
+// not miss the rest.
 func (s *Store) versionsStart(r meta.Reader, b *Bucket, l Listing) (start []byte, lastKey string, err error) {
 	base := row(rowVersion, b.ID[:])
 	if l.AfterVersion == "" || l.After == "" {
-		return append(base, escapeOpen(l.start())...), "", nil
+		key, ok := l.start()
+		if !ok {
+			return nil, "", nil
+		}
+		return append(base, escapeOpen(key)...), "", nil
 	}
 	h, err := headOf(r, b.ID, l.After)
 	if err != nil {
@@ -195,10 +209,14 @@ func (s *Store) versionsStart(r meta.Reader, b *Bucket, l Listing) (start []byte
 			return nil, "", ErrInvalidVersionID
 		}
 	}
-	if seq == 0 { // the null version is gone: behind the key
-		return meta.PrefixEnd(versionsOf(b.ID, l.After)), "", nil
+	start = versionsOf(b.ID, l.After)
+	if seq != 0 {
+		start = append(versionRow(b.ID, l.After, seq), 0)
+		if h != nil && h.Seq >= seq {
+			lastKey = l.After
+		}
 	}
-	return append(versionRow(b.ID, l.After, seq), 0), l.After, nil
+	return notBefore(start, base, l.Prefix), lastKey, nil
 }
 
 // escapeOpen escapes a key without ending it: the result sorts at or before
@@ -206,6 +224,15 @@ func (s *Store) versionsStart(r meta.Reader, b *Bucket, l Listing) (start []byte
 func escapeOpen(key string) []byte {
 	e := escape(key)
 	return e[:len(e)-2]
+}
+
+// notBefore returns start, or where the rows of the keys with a prefix start if
+// that is behind it: a marker outside the prefix must not show other keys.
+func notBefore(start, base []byte, prefix string) []byte {
+	if first := append(bytes.Clone(base), escapeOpen(prefix)...); bytes.Compare(start, first) < 0 {
+		return first
+	}
+	return start
 }
 
 // prefixRowEnd returns the first row above those of all keys that start with p.

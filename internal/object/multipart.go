@@ -174,7 +174,7 @@ func (s *Store) PutPart(ctx context.Context, b *Bucket, u *Upload, number int, s
 	p, err := s.namePart(ctx, b, u, number, mode, keys, got, record)
 	if err != nil {
 		s.drop(got)
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("put part %d of %s: %w", number, u.ID, err)
 	}
 	got.keys.Wipe()
 	return p, got.sums(), nil
@@ -218,7 +218,7 @@ func (s *Store) namePart(ctx context.Context, b *Bucket, u *Upload, number int, 
 			if err := txn.Put(contentRow(p.ContentID), got.inline); err != nil {
 				return err
 			}
-		} else if err := txn.Delete(intentRow(p.Blob)); err != nil {
+		} else if err := claim(txn, p.Blob); err != nil {
 			return err
 		}
 		if err := put(txn, k, p); err != nil {
@@ -226,9 +226,6 @@ func (s *Store) namePart(ctx context.Context, b *Bucket, u *Upload, number int, 
 		}
 		return record(txn, p)
 	})
-	if err == nil {
-		s.signal()
-	}
 	return p, err
 }
 
@@ -373,9 +370,8 @@ func (s *Store) Complete(ctx context.Context, c *Completion) (*Version, map[chec
 		})
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("complete upload %s: %w", u.ID, err)
 	}
-	s.signal()
 	return v, sums, nil
 }
 
@@ -524,7 +520,7 @@ func (s *Store) putTable(txn meta.Txn, v *Version, parts []Part) error {
 
 // Abort removes an upload and its parts.
 func (s *Store) Abort(ctx context.Context, b *Bucket, key, id string, record Record) error {
-	err := s.meta.Update(ctx, func(txn meta.Txn) error {
+	return s.meta.Update(ctx, func(txn meta.Txn) error {
 		if _, err := current(txn, b); err != nil {
 			return err
 		}
@@ -536,10 +532,6 @@ func (s *Store) Abort(ctx context.Context, b *Bucket, key, id string, record Rec
 		}
 		return record(txn)
 	})
-	if err == nil {
-		s.signal()
-	}
-	return err
 }
 
 // dropUpload removes an upload's row, its parts' rows and their content.
@@ -579,9 +571,13 @@ func (s *Store) Uploads(ctx context.Context, b *Bucket, l Listing) (entries []Up
 		}
 		base := row(rowUpload, b.ID[:])
 		end := prefixRowEnd(base, l.Prefix)
-		next := append(bytes.Clone(base), escapeOpen(l.start())...)
+		start, ok := l.start()
+		if !ok {
+			return nil
+		}
+		next := append(bytes.Clone(base), escapeOpen(start)...)
 		if l.AfterVersion != "" {
-			next = append(uploadRow(b.ID, l.After, l.AfterVersion), 0)
+			next = notBefore(append(uploadRow(b.ID, l.After, l.AfterVersion), 0), base, l.Prefix)
 		}
 		for next != nil && (end == nil || bytes.Compare(next, end) < 0) {
 			from := next

@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"coffer/internal/checksum"
@@ -46,7 +47,8 @@ type Write struct {
 }
 
 // Put stores an object from body. When it returns nil, the object is durable
-// and visible; when it returns an error, nothing of it is.
+// and visible; when it returns an error, nothing of it is, except that after
+// meta.ErrUnavailable the whole object may be there.
 func (s *Store) Put(ctx context.Context, w *Write, body *Body) (*Version, map[checksum.Algorithm]string, error) {
 	got, err := s.receive(ctx, body, w.Sealing.Mode.Suite(), w.Sealing.Mode == sealed.ModeS3)
 	if err != nil {
@@ -55,7 +57,7 @@ func (s *Store) Put(ctx context.Context, w *Write, body *Body) (*Version, map[ch
 	v, err := s.name(ctx, w, got)
 	if err != nil {
 		s.drop(got)
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("put %q: %w", w.Key, err)
 	}
 	got.keys.Wipe()
 	return v, got.sums(), nil
@@ -94,9 +96,6 @@ func (s *Store) name(ctx context.Context, w *Write, got *sealedBody) (*Version, 
 			return err
 		})
 	})
-	if err == nil {
-		s.signal()
-	}
 	return v, err
 }
 
@@ -129,7 +128,7 @@ func (s *Store) placeNew(txn meta.Txn, w *Write, v *Version, inline []byte, wrap
 		return err
 	}
 	if v.Content.Blob != "" {
-		if err := txn.Delete(intentRow(v.Content.Blob)); err != nil {
+		if err := claim(txn, v.Content.Blob); err != nil {
 			return err
 		}
 	}

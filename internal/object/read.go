@@ -24,7 +24,8 @@ type Opened struct {
 // Open unwraps the keys of a version that Find returned. The secret is what the
 // sealing of the version asks for; SSE-S3 ignores it.
 //
-// It returns ErrWrongCustomerKey for a wrong SSE-C key, and sealed.ErrDamaged,
+// It returns ErrWrongCustomerKey for a wrong SSE-C key, ErrChanged if the version
+// was removed so long ago that its content is going, and sealed.ErrDamaged,
 // sealed.ErrWrongKey or sealed.ErrFormat for content that does not open.
 func (s *Store) Open(ctx context.Context, b *Bucket, v *Version, secret *sealed.Secret) (*Opened, error) {
 	bind := s.binding(v)
@@ -32,7 +33,10 @@ func (s *Store) Open(ctx context.Context, b *Bucket, v *Version, secret *sealed.
 	if err != nil {
 		return nil, fmt.Errorf("open %s of %q: %w", v.ID, v.Key, err)
 	}
-	s.pins.add(v.Content.ID)
+	if !s.pins.add(v.Content.ID) {
+		keys.Wipe()
+		return nil, fmt.Errorf("open %s of %q: %w", v.ID, v.Key, ErrChanged)
+	}
 	return &Opened{s: s, v: v, keys: keys, bind: bind}, nil
 }
 
@@ -58,8 +62,82 @@ type Plaintext interface {
 
 // Range returns a reader of n bytes from off on. The first bytes have been
 // opened and authenticated when it returns, so that damage there is an error
-// before anything is answered.
+// before anything is answered. It returns ErrChanged if the version was removed
+// so long ago that its content is gone.
 func (o *Opened) Range(ctx context.Context, off, n int64) (Plaintext, error) {
+	p, err := o.open(ctx, off, n)
+	if err == nil {
+		p, err = started(p)
+	}
+	if err != nil && o.isGone(ctx) {
+		err = ErrChanged
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s of %q: %w", o.v.ID, o.v.Key, err)
+	}
+	return p, nil
+}
+
+// isGone reports whether the version is not there any more.
+func (o *Opened) isGone(ctx context.Context) bool {
+	err := o.s.meta.View(ctx, func(r meta.Reader) error {
+		now, err := versionAt(r, &Bucket{ID: o.v.BucketID}, o.v.Key, o.v.Seq)
+		if err == nil && now.Content.ID != o.v.Content.ID {
+			err = meta.ErrNotFound
+		}
+		return err
+	})
+	return errors.Is(err, meta.ErrNotFound)
+}
+
+// A startedReader is a Plaintext whose first byte has been read.
+type startedReader struct {
+	Plaintext
+	first []byte
+}
+
+// started reads the first byte of p, and so opens the segment that holds it. It
+// closes p on an error.
+func started(p Plaintext) (Plaintext, error) {
+	var first [1]byte
+	n, err := io.ReadFull(p, first[:])
+	if err != nil && err != io.EOF {
+		_ = p.Close()
+		return nil, err
+	}
+	return &startedReader{p, first[:n]}, nil
+}
+
+func (r *startedReader) Read(p []byte) (int, error) {
+	if len(p) == 0 || len(r.first) == 0 {
+		return r.Plaintext.Read(p)
+	}
+	n := copy(p, r.first)
+	r.first = nil
+	if len(p) == n {
+		return n, nil
+	}
+	m, err := r.Plaintext.Read(p[n:])
+	if err == io.EOF {
+		err = nil
+	}
+	return n + m, err
+}
+
+func (r *startedReader) WriteTo(w io.Writer) (int64, error) {
+	var n int
+	if len(r.first) > 0 {
+		var err error
+		if n, err = w.Write(r.first); err != nil {
+			return int64(n), err
+		}
+		r.first = nil
+	}
+	m, err := r.Plaintext.WriteTo(w)
+	return int64(n) + m, err
+}
+
+func (o *Opened) open(ctx context.Context, off, n int64) (Plaintext, error) {
 	if o.v.Content.PartCount > 0 {
 		return o.partRange(ctx, off, n)
 	}
@@ -139,17 +217,17 @@ func (s *Store) table(ctx context.Context, v *Version, i int) (*PartTable, error
 			if p := &t.Parts[j]; p.Blob == "" {
 				var err error
 				if p.body, err = r.Get(contentRow(p.ContentID)); err != nil {
-					return err
+					return fmt.Errorf("body of part %d: %w", p.Number, err)
 				}
 			}
 		}
 		return nil
 	})
 	if errors.Is(err, meta.ErrNotFound) {
-		return nil, fmt.Errorf("%w: part table %d is missing", sealed.ErrDamaged, i)
+		return nil, fmt.Errorf("%w: part table %d: %w", sealed.ErrDamaged, i, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("part table %d: %w", i, err)
 	}
 	c := v.Content.Chunks[i]
 	entries := make([]sealed.PartEntry, len(t.Parts))
@@ -239,6 +317,9 @@ func (r *partsReader) advance() error {
 }
 
 func (r *partsReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	for r.err == nil {
 		if r.cur == nil {
 			if r.err = r.advance(); r.err != nil {

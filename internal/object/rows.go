@@ -123,6 +123,31 @@ func replacedRow(until int64, b ID, key string, seq uint64) []byte {
 }
 func purgeRow(b ID) []byte { return row(rowPurge, b[:]) }
 
+// splitVersion parts the row key of a version, without the first n bytes, into
+// key and sequence number.
+func splitVersion(k []byte, n int) (key string, seq uint64, err error) {
+	key, rest, err := unescape(k[n:])
+	if err != nil {
+		return "", 0, err
+	}
+	if len(rest) != 8 {
+		return "", 0, fmt.Errorf("%w: row key %q", meta.ErrCorrupt, k)
+	}
+	return key, ^binary.BigEndian.Uint64(rest), nil
+}
+
+// splitReplaced parts the row key that replacedRow made.
+func splitReplaced(k []byte) (until int64, b ID, key string, seq uint64, err error) {
+	rest := k[len(rowReplaced):]
+	if len(rest) < 8+len(b) {
+		return 0, b, "", 0, fmt.Errorf("%w: row key %q", meta.ErrCorrupt, k)
+	}
+	until = int64(binary.BigEndian.Uint64(rest))
+	rest = rest[8+copy(b[:], rest[8:]):]
+	key, seq, err = splitVersion(rest, 0)
+	return until, b, key, ^seq, err // here seq lies as it is
+}
+
 // get decodes the row at key into v. It returns meta.ErrNotFound as it is.
 func get(r meta.Reader, key []byte, v any) error {
 	b, err := r.Get(key)
@@ -335,6 +360,16 @@ func versionAt(r meta.Reader, b *Bucket, key string, seq uint64) (*Version, erro
 	return v, nil
 }
 
+// namedVersion is versionAt for a row that another row names: that it is
+// missing is damage.
+func namedVersion(r meta.Reader, b *Bucket, key string, seq uint64) (*Version, error) {
+	v, err := versionAt(r, b, key, seq)
+	if errors.Is(err, meta.ErrNotFound) {
+		return nil, fmt.Errorf("%w: version %d of %q is missing", meta.ErrCorrupt, seq, key)
+	}
+	return v, err
+}
+
 // newestBelow returns the newest version of key whose sequence number is below
 // seq, or nil.
 func newestBelow(r meta.Reader, b *Bucket, key string, seq uint64) (*Version, error) {
@@ -342,7 +377,11 @@ func newestBelow(r meta.Reader, b *Bucket, key string, seq uint64) (*Version, er
 	var v *Version
 	err := r.Scan(meta.Range{Start: append(bytes.Clone(prefix), be64(^(seq - 1))...), End: meta.PrefixEnd(prefix), Limit: 1},
 		func(k, val []byte) (bool, error) {
-			v = &Version{Bucket: b.Name, BucketID: b.ID, Key: key, Seq: ^binary.BigEndian.Uint64(k[len(k)-8:])}
+			_, at, err := splitVersion(k, len(prefix)-len(escape(key)))
+			if err != nil {
+				return false, err
+			}
+			v = &Version{Bucket: b.Name, BucketID: b.ID, Key: key, Seq: at}
 			return false, decode(k, val, v)
 		})
 	if err != nil {

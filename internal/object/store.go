@@ -95,7 +95,6 @@ type Store struct {
 	sealedBytes atomic.Int64
 	intents     intentPool
 	pins        pins
-	wake        chan struct{} // tells the collector that there is work
 	stop        context.CancelFunc
 	collecting  sync.WaitGroup
 }
@@ -108,7 +107,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		meta: cfg.Meta, blobs: cfg.Blobs, service: cfg.Service, id: cfg.StoreID, now: cfg.Now, rand: cfg.Rand,
-		log: cfg.Log, window: cfg.RecoveryWindow, wake: make(chan struct{}, 1),
+		log: cfg.Log, window: cfg.RecoveryWindow,
 	}
 	if err := s.dropIntents(ctx); err != nil {
 		return nil, fmt.Errorf("remove unfinished uploads: %w", err)

@@ -2,6 +2,8 @@ package object
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"coffer/internal/meta"
 )
@@ -19,6 +21,9 @@ func (s *Store) Find(ctx context.Context, b *Bucket, key, versionID string) (*Ve
 		}
 		if v.Content.PartCount == 0 && v.Content.Blob == "" && !v.IsMarker {
 			v.body, err = r.Get(contentRow(v.Content.ID))
+			if errors.Is(err, meta.ErrNotFound) {
+				err = fmt.Errorf("%w: body of %s of %q is missing", meta.ErrCorrupt, v.ID, key)
+			}
 		}
 		return err
 	})
@@ -42,7 +47,7 @@ func findOrCurrent(r meta.Reader, b *Bucket, key, versionID string) (*Version, e
 	if h == nil {
 		return nil, ErrNoSuchKey
 	}
-	v, err := versionAt(r, b, key, h.Seq)
+	v, err := namedVersion(r, b, key, h.Seq)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +84,9 @@ func (s *Store) again(txn meta.Txn, b *Bucket, v *Version) (*Version, error) {
 		return nil, ErrChanged
 	}
 	now, err := find(txn, b, v.Key, h, v.ID)
+	if err != nil && !errors.Is(err, ErrNoSuchVersion) {
+		return nil, err
+	}
 	if err != nil || now.Seq != v.Seq || now.Content.ID != v.Content.ID {
 		return nil, ErrChanged
 	}

@@ -3,7 +3,6 @@ package object
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,10 +45,6 @@ func (s *Store) newWrapper(ctx context.Context, account string, seal *Sealing) (
 	if err := s.random(w.salt[:]); err != nil {
 		return nil, err
 	}
-	var err error
-	if w.secrets, err = s.secrets(ctx, account, seal.Mode, w.salt, &seal.Secret); err != nil {
-		return nil, err
-	}
 	if seal.Mode == sealed.ModeCustomer {
 		var salt [32]byte
 		if err := s.random(salt[:]); err != nil {
@@ -57,6 +52,10 @@ func (s *Store) newWrapper(ctx context.Context, account string, seal *Sealing) (
 		}
 		check := sealed.KeyCheck(seal.Secret, salt)
 		w.fields.CheckSalt, w.fields.Check = salt[:], check[:]
+	}
+	var err error
+	if w.secrets, err = s.secrets(ctx, account, seal.Mode, w.salt, &seal.Secret); err != nil {
+		return nil, err
 	}
 	return w, nil
 }
@@ -67,6 +66,8 @@ func (w *wrapper) wipe() {
 	}
 }
 
+// wrap wraps keys. A transaction that runs again wraps again, under a nonce of
+// its own, and stores the last result alone.
 func (w *wrapper) wrap(keys sealed.Keys, b sealed.Binding) (Wrap, error) {
 	out := w.fields
 	var err error
@@ -76,6 +77,9 @@ func (w *wrapper) wrap(keys sealed.Keys, b sealed.Binding) (Wrap, error) {
 
 // secrets returns the secrets of a mode in the order of the wrap's boxes.
 func (s *Store) secrets(ctx context.Context, account string, mode sealed.Mode, salt [32]byte, given *sealed.Secret) ([]sealed.Secret, error) {
+	if mode != sealed.ModeS3 && given == nil {
+		return nil, fmt.Errorf("%w: no secret given", sealed.ErrWrongKey)
+	}
 	switch mode {
 	case sealed.ModeS3, sealed.ModeDSSE:
 		own, err := s.service.ServiceSecret(ctx, account, salt)
@@ -97,7 +101,7 @@ func (s *Store) unwrap(ctx context.Context, account string, w *Wrap, secret *sea
 	if err != nil {
 		return nil, err
 	}
-	if mode == sealed.ModeCustomer {
+	if mode == sealed.ModeCustomer && secret != nil {
 		if len(w.CheckSalt) != 32 || len(w.Check) != 32 {
 			return nil, fmt.Errorf("%w: key check", sealed.ErrDamaged)
 		}
@@ -145,13 +149,10 @@ func chunkList(cs []Chunk) []sealed.PartChunk {
 // keepSums puts checksums into the form in which a row may hold them: in the
 // clear under SSE-S3, and else sealed under the keys of the content.
 func keepSums(mode sealed.Mode, keys sealed.Keys, b sealed.Bound, values map[checksum.Algorithm]string, kind checksum.Type) (Sums, error) {
-	sums := Sums{Type: string(kind)}
-	for a := range maps.Keys(values) {
-		sums.Algorithms = append(sums.Algorithms, a)
-	}
 	if len(values) == 0 {
 		return Sums{}, nil
 	}
+	sums := Sums{Type: string(kind), Algorithms: slices.Sorted(maps.Keys(values))}
 	if mode == sealed.ModeS3 {
 		sums.Values = values
 		return sums, nil
@@ -222,7 +223,12 @@ func (s *Store) Rekey(ctx context.Context, b *Bucket, v *Version, secret *sealed
 		if now.Sums, err = keepSums(to.Mode, keys, &bind, values, checksum.Type(v.Sums.Type)); err != nil {
 			return err
 		}
-		if old.KeyARN != "" && old.KeyARN != to.KeyARN {
+		if to.Mode != sealed.ModeS3 {
+			if err := sealPartSums(txn, now, keys); err != nil {
+				return err
+			}
+		}
+		if old.KeyARN != "" && old.KeyARN != to.KeyARN && !slices.Contains(now.Content.Lineage, old.KeyARN) {
 			now.Content.Lineage = append(now.Content.Lineage, old.KeyARN)
 		}
 		kept := now.Content.Previous[:0]
@@ -247,6 +253,37 @@ func (s *Store) Rekey(ctx context.Context, b *Bucket, v *Version, secret *sealed
 	})
 }
 
+// sealPartSums seals the checksums of v's parts that lie in the clear, as those
+// of an object under SSE-S3 do. The hashes of the part table do not cover them.
+func sealPartSums(txn meta.Txn, v *Version, keys sealed.Keys) error {
+	for i := range v.Content.Chunks {
+		k := tableRow(v.Content.ID, i)
+		var t PartTable
+		if err := get(txn, k, &t); err != nil {
+			return fmt.Errorf("read part table %d: %w", i, err)
+		}
+		changed := false
+		for j := range t.Parts {
+			p := &t.Parts[j]
+			if len(p.Sums.Values) == 0 {
+				continue
+			}
+			bind := p.binding(v.Content.UploadID)
+			var err error
+			if p.Sums, err = keepSums(sealed.ModeKMS, keys, &bind, p.Sums.Values, checksum.Type(p.Sums.Type)); err != nil {
+				return fmt.Errorf("seal checksums of part %d: %w", p.Number, err)
+			}
+			changed = true
+		}
+		if changed {
+			if err := put(txn, k, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // pruneWraps removes the replaced wraps whose recovery window has passed.
 func (s *Store) pruneWraps(ctx context.Context) error {
 	now := s.millis()
@@ -264,10 +301,8 @@ func (s *Store) pruneWraps(ctx context.Context) error {
 			rg := meta.Range{Start: []byte(rowReplaced), End: row(rowReplaced, be64(uint64(now)+1)), Limit: 256}
 			return r.Scan(rg, func(k, v []byte) (bool, error) {
 				d := due{row: bytes.Clone(k), bucket: string(v)}
-				rest := k[len(rowReplaced)+8:]
-				copy(d.id[:], rest)
-				key, rest, err := unescape(rest[len(d.id):])
-				d.key, d.seq = key, binary.BigEndian.Uint64(rest)
+				var err error
+				_, d.id, d.key, d.seq, err = splitReplaced(k)
 				list = append(list, d)
 				return true, err
 			})
