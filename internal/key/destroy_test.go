@@ -333,7 +333,7 @@ func TestAttackerWithAllOldCopies(t *testing.T) {
 	living := map[Secret]bool{root: true, state.head.storeKey: true}
 	for i := range state.frontiers {
 		living[state.head.shards[i].secret] = true
-		for _, n := range state.frontiers[i] {
+		for _, n := range state.frontier(i) {
 			living[n.key] = true
 		}
 	}
@@ -386,7 +386,7 @@ func pathOf(t *testing.T, k *Keys, key *Key) (out []Secret) {
 			s := k.root.state
 			out = append(out, s.head.shards[row.Shard].secret)
 			for pos := uint32(leafCount) + row.Leaf; pos > 0; pos /= 2 {
-				if secret, ok := s.frontiers[row.Shard].derive(pos); ok {
+				if secret, ok := s.frontier(int(row.Shard)).derive(pos); ok {
 					out = append(out, secret)
 				}
 			}

@@ -79,7 +79,7 @@ func (r *Root) advance(old *epochState, leaves []leaf) (*epochState, []int, erro
 			return nil, nil, fmt.Errorf("draw shard secret: %w", err)
 		}
 		h.shards[i].generation++
-		next.frontiers[i] = old.frontiers[i].puncture(gone[i])
+		next.frontiers[i] = old.frontier(i).puncture(gone[i])
 	}
 	return next, touched, nil
 }
@@ -185,7 +185,7 @@ func prove(old, next *epochState, leaves []leaf, rand io.Reader) error {
 		if b.generation != a.generation+1 || subtle.ConstantTimeCompare(a.secret[:], b.secret[:]) == 1 {
 			return fmt.Errorf("shard %d: generation %d follows %d, or the secret is not fresh", i, b.generation, a.generation)
 		}
-		if err := proveShard(old.frontiers[i], next.frontiers[i], gone[i], leaves != nil, rand); err != nil {
+		if err := proveShard(old.frontier(i), next.frontier(i), gone[i], leaves != nil, rand); err != nil {
 			return fmt.Errorf("shard %d: %w", i, err)
 		}
 	}

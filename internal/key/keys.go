@@ -276,7 +276,7 @@ func (k *Keys) takeLeaf(tx meta.Txn) (leaf, Secret, error) {
 				return ErrWrongRoot
 			}
 			var ok bool
-			if l.index, ok = s.frontiers[number].next(row.Next); !ok {
+			if l.index, ok = s.frontier(int(number)).next(row.Next); !ok {
 				return ErrFull
 			}
 			secret, err = s.leaf(l)

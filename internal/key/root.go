@@ -49,7 +49,7 @@ type Root struct {
 type epochState struct {
 	number    uint64
 	head      *head
-	frontiers []frontier // by shard
+	frontiers []frontier // by shard; nil for one of generation 0: see frontier
 }
 
 // OpenRoot opens the newest epoch of a root store, and finishes or drops an
@@ -132,7 +132,6 @@ func (r *Root) load(ctx context.Context, number uint64) (*epochState, error) {
 	for i := range h.shards {
 		sh := &h.shards[i]
 		if sh.generation == 0 {
-			s.frontiers[i] = treeRoot(i, &sh.secret)
 			continue
 		}
 		sealed, ok := e.Frontiers[frontierName(i, sh.generation)]
@@ -290,12 +289,21 @@ func (r *Root) view(fn func(*epochState) error) error {
 	return fn(r.state)
 }
 
+// frontier returns the frontier of a shard. That of a whole tree is derived when
+// it is asked for: most trees of a young store are whole.
+func (s *epochState) frontier(number int) frontier {
+	if sh := &s.head.shards[number]; sh.generation == 0 {
+		return treeRoot(number, &sh.secret)
+	}
+	return s.frontiers[number]
+}
+
 // leaf returns the secret of a leaf, or ErrPunctured.
 func (s *epochState) leaf(l leaf) (Secret, error) {
 	if int(l.shard) >= len(s.frontiers) || l.index >= leafCount {
 		return Secret{}, fmt.Errorf("leaf %v is outside the trees", l)
 	}
-	secret, ok := s.frontiers[l.shard].leaf(l.index)
+	secret, ok := s.frontier(int(l.shard)).leaf(l.index)
 	if !ok {
 		return Secret{}, ErrPunctured
 	}
@@ -305,7 +313,7 @@ func (s *epochState) leaf(l leaf) (Secret, error) {
 // living returns those leaves that are not punctured, sorted, each once.
 func (s *epochState) living(leaves []leaf) []leaf {
 	out := slices.DeleteFunc(slices.Clone(leaves), func(l leaf) bool {
-		return int(l.shard) >= shardCount || !s.frontiers[l.shard].covers(l.index)
+		return int(l.shard) >= shardCount || !s.frontier(int(l.shard)).covers(l.index)
 	})
 	slices.SortFunc(out, leaf.compare)
 	return slices.Compact(out)

@@ -75,7 +75,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 
 	for _, v := range []any{
 		service, &service, root, *s.key, s, k, m, &m, opened, &opened, l, leafSecret, errDamaged,
-		root.state.frontiers[1], root.state.frontiers[1][0], root.state.head.shards[0], root.state.head, root.state,
+		root.state.frontier(1), root.state.frontier(1)[0], root.state.head.shards[0], root.state.head, root.state,
 		struct{ S Secret }{service}, map[string]Secret{"a": service}, Config{Root: root}, RootConfig{},
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
