@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"ScanReads", testScanReads},
 		{"ScanWrite", testScanWrite},
 		{"LostUpdate", testLostUpdate},
+		{"LostUpdateByScan", testLostUpdateByScan},
 		{"WriteSkew", testWriteSkew},
 		{"MissingRow", testMissingRow},
 		{"Phantom", testPhantom},

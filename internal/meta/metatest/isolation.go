@@ -106,6 +106,43 @@ func testLostUpdate(t *testing.T, s meta.Store) {
 	}
 }
 
+// testLostUpdateByScan increments a row that is read by a scan, in the middle
+// of it or as the row where it stops.
+func testLostUpdateByScan(t *testing.T, s meta.Store) {
+	put(t, s, "c/0", "0", "c/1", "0", "c/2", "0")
+	middle := meta.Range{Start: []byte("c/"), End: []byte("c0")}
+	first, last := middle, middle
+	first.Limit = 1
+	last.Limit, last.Reverse = 1, true
+	for _, tc := range []struct {
+		key  string
+		rg   meta.Range
+		stop bool // by the answer of fn
+	}{{"c/1", middle, false}, {"c/1", middle, true}, {"c/0", first, false}, {"c/2", last, false}} {
+		put(t, s, tc.key, "0")
+		for range 5 {
+			together(t, s, func(tx meta.Txn, _ int, meet func()) error {
+				n := 0
+				err := tx.Scan(tc.rg, func(k, v []byte) (more bool, err error) {
+					if string(k) != tc.key {
+						return true, nil
+					}
+					n, err = strconv.Atoi(string(v))
+					return !tc.stop, err
+				})
+				if err != nil {
+					return err
+				}
+				meet()
+				return putNumber(tx, tc.key, n+1)
+			})
+		}
+		if got := get(t, s, tc.key); got != "10" {
+			t.Errorf("Scan %+v, stop %v: %s = %s after 10 increments", tc.rg, tc.stop, tc.key, got)
+		}
+	}
+}
+
 // testWriteSkew lets two transactions each read both rows and clear one: only
 // one of them may find both set.
 func testWriteSkew(t *testing.T, s meta.Store) {

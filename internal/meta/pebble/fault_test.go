@@ -418,13 +418,29 @@ func TestCloseWhileBroken(t *testing.T) {
 	if err := putRow(s, "c", "1"); !errors.Is(err, meta.ErrClosed) {
 		t.Errorf("Update after Close = %v; want ErrClosed", err)
 	}
-	f.set(nil) // the goroutines of the first store must not touch the disk any more
+	// The disk works again. What the first store left behind must not touch it.
+	var late atomic.Int64
+	f.set(func(op errorfs.Op) error {
+		if isWrite(op) {
+			late.Add(1)
+		}
+		return nil
+	})
 	s = openFaulty(t, fs, new(faults))
 	if _, ok := getRow(t, s, "a"); !ok {
 		t.Error("an acknowledged row is lost")
 	}
+	for i := range 20 {
+		if err := putRow(s, fmt.Sprint(i), "2"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(s.cfg.RetryInterval)
+	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+	if n := late.Load(); n > 0 {
+		t.Errorf("the closed store changed the disk %d times", n)
 	}
 }
 
