@@ -11,8 +11,8 @@
 // removed by [Open]. A Delete is not synced: after a crash the blob may be back,
 // whole, and whoever must know it gone deletes it again.
 //
-// Writes pass by the page cache (O_DIRECT) where the file system allows it, from
-// aligned buffers that are used again; see writer. Reads go through it.
+// Large blobs are written past the page cache (O_DIRECT) where the file system
+// allows it, from aligned buffers that are used again. Reads go through it.
 package disk
 
 import (
@@ -32,6 +32,13 @@ import (
 // digits.
 const tmpDir = "tmp"
 
+// maxCached is the largest announced size, in bytes, of a blob that is written
+// through the page cache. One sync then writes all of it: on the machine
+// measured, 16 writers of 128 KiB got through twice as much as with direct
+// writes, of 256 KiB 1.7 times, of 512 KiB the same, of 1 MiB half. And what is
+// small and new is hot.
+const maxCached = 256 << 10
+
 // Config says where a Store lies.
 type Config struct {
 	// Dir is the directory of the store. It is created if it is missing.
@@ -45,7 +52,6 @@ type Config struct {
 type Store struct {
 	dir     string
 	fsys    durable.FS
-	syncer  dirSyncer
 	buffers buffers
 	direct  atomic.Bool   // the file system takes direct writes, as far as known
 	tmpName atomic.Uint64 // the last name used under tmp
@@ -86,7 +92,6 @@ func Open(cfg Config) (*Store, error) {
 	if s.fsys == nil {
 		s.fsys = durable.OS{}
 	}
-	s.syncer.fsys, s.syncer.syncs = s.fsys, &s.stats.syncs
 	s.buffers.init()
 	s.direct.Store(durable.Direct != 0)
 	if err := s.prepare(); err != nil {
@@ -135,9 +140,9 @@ func (s *Store) path(id string) string {
 }
 
 // Create implements [blob.Store]. It takes no buffer and no space before the
-// first Write, and ignores sizeHint beyond choosing how to write: reserving
-// space (fallocate) was no faster on ext4, and a client that only announces a
-// large object must not fill the disk.
+// first Write. sizeHint only chooses how to write: reserving space (fallocate)
+// was no faster on ext4, and a client that only announces a large object must
+// not fill the disk.
 func (s *Store) Create(ctx context.Context, id string, sizeHint int64) (blob.Writer, error) {
 	if err := errors.Join(ctx.Err(), blob.CheckID(id)); err != nil {
 		return nil, err
@@ -147,8 +152,9 @@ func (s *Store) Create(ctx context.Context, id string, sizeHint int64) (blob.Wri
 		id:    id,
 		tmp:   filepath.Join(s.dir, tmpDir, strconv.FormatUint(s.tmpName.Add(1), 10)),
 	}
+	isSmall := sizeHint >= 0 && sizeHint <= maxCached
 	var err error
-	if w.file, w.direct, err = s.createTemp(w.tmp, s.direct.Load()); err != nil {
+	if w.file, w.direct, err = s.createTemp(w.tmp, !isSmall && s.direct.Load()); err != nil {
 		return nil, unavailable("create blob "+id, err)
 	}
 	return w, nil

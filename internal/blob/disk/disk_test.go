@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"testing"
@@ -30,8 +31,8 @@ func TestStoreOnSimFS(t *testing.T) {
 }
 
 func TestCompare(t *testing.T) {
-	for seed := range uint64(4) {
-		blobtest.Compare(t, seed, 150, open(t, t.TempDir(), nil), new(mem.Store))
+	for seed := range uint64(3) {
+		blobtest.Compare(t, seed, 100, open(t, t.TempDir(), nil), new(mem.Store))
 	}
 }
 
@@ -62,6 +63,45 @@ func TestIdleWriters(t *testing.T) {
 	}
 	if n := s.buffers.largeInUse.Load(); n != 0 {
 		t.Errorf("%d large buffers are lost", n)
+	}
+}
+
+// TestSmallBlobsAreCached wants the size hint to decide who writes directly, and
+// nothing else: a wrong one still gives a whole blob.
+func TestSmallBlobsAreCached(t *testing.T) {
+	if durable.Direct == 0 {
+		t.Skip("no direct writes on this platform")
+	}
+	sim := durable.NewSimFS()
+	s := open(t, "/blobs", sim)
+	data := blobtest.Data(2 << 20)
+	for _, test := range []struct {
+		hint   int64
+		direct bool
+	}{{0, false}, {maxCached, false}, {maxCached + 1, true}, {-1, true}} {
+		isDirect := false
+		sim.SetFail(func(op durable.Op) error {
+			if op.Name == "open" {
+				isDirect = op.Flag&durable.Direct != 0
+			}
+			return nil
+		})
+		w, err := s.Create(context.Background(), "ab", test.hint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if isDirect != test.direct {
+			t.Errorf("hint %d: direct = %v; want %v", test.hint, isDirect, test.direct)
+		}
+		if _, err := w.Write(data); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := blobtest.Get(s, "ab"); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("hint %d: %d bytes, %v", test.hint, len(got), err)
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func TestCrash(t *testing.T) {
 			}
 			failFrom(sim, cut, false, syscall.EIO)
 			acked := blobtest.Put(s, id, data) == nil
-			for seed := range uint64(6) {
+			for seed := range uint64(4) {
 				var rnd *rand.Rand
 				if seed > 0 {
 					rnd = rand.New(rand.NewPCG(seed, uint64(cut)))

@@ -164,9 +164,12 @@ func (s *Store) checkTable(b *diskBlob) error {
 func (s *Store) checkData(ctx context.Context, b *diskBlob) error {
 	file := b.file
 	if s.direct.Load() {
-		if f, err := s.fsys.OpenFile(s.path(b.id), os.O_RDONLY|durable.Direct, 0); err == nil {
+		f, err := s.fsys.OpenFile(s.path(b.id), os.O_RDONLY|durable.Direct, 0)
+		if err == nil {
 			defer f.Close()
 			file = f
+		} else if errors.Is(err, syscall.EINVAL) {
+			s.direct.Store(false)
 		}
 	}
 	buf := s.buffers.get(false)

@@ -320,7 +320,7 @@ func (s *Store) makeRoom(number uint64) error {
 	return nil
 }
 
-// write writes a new epoch, the root last, when everything else is durable.
+// write writes a new epoch, the root last, to a file that is durable with all else.
 func (s *Store) write(ctx context.Context, e *rootseal.Epoch) error {
 	if err := s.fsys.Mkdir(s.path(e.Number), 0o700); err != nil {
 		return err
@@ -340,9 +340,6 @@ func (s *Store) write(ctx context.Context, e *rootseal.Epoch) error {
 	if err := s.create(record{kind: kindHead, epoch: e.Number, body: e.Head}, headName); err != nil {
 		return err
 	}
-	if err := s.fsys.SyncDir(s.path(e.Number)); err != nil {
-		return err
-	}
 	data, err := encodeRoot(e.Number, &e.Root)
 	if err != nil {
 		return err
@@ -351,8 +348,9 @@ func (s *Store) write(ctx context.Context, e *rootseal.Epoch) error {
 	return s.writeRoot(e.Number, data)
 }
 
-// writeRoot writes the root file. Its name is durable before it holds a byte: a
-// crash must not leave the root in blocks that no name leads to.
+// writeRoot writes the root file. Its name, and with it those of all files before,
+// is durable before it holds a byte: a crash must not leave the root in blocks
+// that no name leads to, nor a whole root beside a missing head.
 func (s *Store) writeRoot(number uint64, data []byte) error {
 	f, err := s.fsys.OpenFile(s.path(number, rootName), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
