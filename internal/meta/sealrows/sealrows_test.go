@@ -331,7 +331,8 @@ func FuzzOpen(f *testing.F) {
 	b := newBox(Key(unhex(f, v.StoreKey)), rand.Reader)
 	f.Add(row, sealed)
 	for _, v := range vectors.Rejected {
-		if v.Why != "bound to its row key" { // would open under another one
+		// A value bound to another row, or sealed under another key, might open.
+		if v.Why == "the tag does not match" || v.Why == "shorter than an envelope" || v.Why == "unknown version" {
 			f.Add(unhex(f, v.RowKey), unhex(f, v.Sealed))
 		}
 	}
