@@ -23,8 +23,9 @@ var (
 	errScanWrite = errors.New("meta: write inside a scan")
 )
 
-// A Store is a store in memory.
+// A Store is a store in memory. The zero Store is empty and ready for use.
 type Store struct {
+	once sync.Once            // makes turn and root
 	turn chan struct{}        // holds one token, taken by the Update under way
 	root atomic.Pointer[tree] // the published rows, never changed
 
@@ -43,17 +44,17 @@ func less(a, b row) bool { return bytes.Compare(a.key, b.key) < 0 }
 var _ meta.Store = (*Store)(nil)
 
 // New returns an empty store.
-func New() *Store {
-	s := &Store{turn: make(chan struct{}, 1)}
-	s.turn <- struct{}{}
-	s.root.Store(btree.NewG(32, less))
-	return s
-}
+func New() *Store { return new(Store) }
 
 func (s *Store) begin(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	s.once.Do(func() {
+		s.turn = make(chan struct{}, 1)
+		s.turn <- struct{}{}
+		s.root.Store(btree.NewG(32, less))
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

@@ -12,7 +12,7 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	metatest.Run(t, func(*testing.T) meta.Store { return mem.New() })
+	metatest.Run(t, func(*testing.T) meta.Store { return new(mem.Store) })
 }
 
 // TestFaults runs the suite on a store whose functions all run twice.

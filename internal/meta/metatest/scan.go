@@ -145,11 +145,11 @@ func testScanReads(t *testing.T, s meta.Store) {
 			if err != nil || same != string(v) {
 				t.Errorf("Get(%s) inside Scan = %q, %v; want %q", k, same, err, v)
 			}
-			inner, err := scan(r, meta.Range{Start: k, Reverse: true})
-			got += fmt.Sprintf("[%s %s]", k, inner)
+			inner, err := scan(r, meta.Range{Start: k})
+			got += fmt.Sprintf("[%s=%s %s]", k, v, inner) // k and v are still those of the outer scan
 			return true, err
 		})
-		if want := "[a c=3 b=2 a=1][b c=3 b=2][c c=3]"; got != want || err != nil {
+		if want := "[a=1 a=1 b=2 c=3][b=2 b=2 c=3][c=3 c=3]"; got != want || err != nil {
 			t.Errorf("nested Scan = %s, %v; want %s", got, err, want)
 		}
 		return nil

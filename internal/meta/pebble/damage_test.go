@@ -118,6 +118,32 @@ func cutPower(t *testing.T, fs *vfs.MemFS, s *Store, life int, rng *rand.Rand) (
 	return crashed, before
 }
 
+// TestNewDirectorySurvives cuts the power right after the first commit of a
+// store whose directory and the ones above it were just made.
+func TestNewDirectorySurvives(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s, err := Open(Config{Dir: "a/b/db", FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := putRow(s, "row", "1"); err != nil {
+		t.Fatal(err)
+	}
+	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if s, err = Open(Config{Dir: "a/b/db", FS: crashed}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := getRow(t, s, "row"); !ok {
+		t.Error("an acknowledged row is lost")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestDamagedLog flips every byte of a log in turn. The log has a record behind
 // each transaction, so no flip may go unnoticed where it hides a row.
 func TestDamagedLog(t *testing.T) {

@@ -126,12 +126,12 @@ func (d *disk) fail(operation, path string, err error) {
 	d.outage = &outage{cause: fmt.Errorf("%s %s: %w", operation, d.PathBase(path), err), over: make(chan struct{})}
 	close(d.broke)
 	d.log.Error("metadata store can't write", "operation", operation, "file", d.PathBase(path), "error", err)
-	go d.recover(d.outage)
+	go d.heal(d.outage)
 }
 
-// recover ends an outage once no operation is being repeated and a probe can
+// heal ends an outage once no operation is being repeated and a probe can
 // be written and synced.
-func (d *disk) recover(o *outage) {
+func (d *disk) heal(o *outage) {
 	for {
 		time.Sleep(d.retry)
 		d.mu.Lock()

@@ -26,10 +26,10 @@ type Stats struct {
 	Err error
 }
 
-// Stats returns the figures of the store. It must not be called after Close.
+// Stats returns the figures of the store. After Close only the counters of
+// transactions are set.
 func (s *Store) Stats() Stats {
-	m := s.db.Metrics()
-	return Stats{
+	stats := Stats{
 		Commits:          s.counters.commits.Load(),
 		Groups:           s.counters.groups.Load(),
 		Conflicts:        s.counters.conflicts.Load(),
@@ -37,15 +37,22 @@ func (s *Store) Stats() Stats {
 		BackgroundErrors: s.counters.backgroundErrors.Load(),
 		Corruptions:      s.counters.corruptions.Load(),
 		WriteStalls:      s.counters.stalls.Load(),
-		DiskBytes:        m.DiskSpaceUsage(),
-		LogBytes:         m.WAL.Size,
-		MemTableBytes:    m.MemTable.Size,
-		CacheBytes:       m.BlockCache.Size,
-		CacheHits:        m.BlockCache.Hits,
-		CacheMisses:      m.BlockCache.Misses,
-		Compactions:      m.Compact.Count,
-		Flushes:          m.Flush.Count,
-		CompactionDebt:   m.Compact.EstimatedDebt,
 		Err:              s.disk.err(),
 	}
+	v, err := s.acquire(false)
+	if err != nil {
+		return stats
+	}
+	defer s.release(v, false)
+	m := s.db.Metrics()
+	stats.DiskBytes = m.DiskSpaceUsage()
+	stats.LogBytes = m.WAL.Size
+	stats.MemTableBytes = m.MemTable.Size
+	stats.CacheBytes = m.BlockCache.Size
+	stats.CacheHits = m.BlockCache.Hits
+	stats.CacheMisses = m.BlockCache.Misses
+	stats.Compactions = m.Compact.Count
+	stats.Flushes = m.Flush.Count
+	stats.CompactionDebt = m.Compact.EstimatedDebt
+	return stats
 }

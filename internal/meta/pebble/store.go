@@ -113,7 +113,7 @@ var _ meta.Store = (*Store)(nil)
 // written.
 func Open(cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.FS.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := makeDir(cfg.FS, cfg.Dir); err != nil {
 		return nil, err
 	}
 	s := &Store{
@@ -159,6 +159,35 @@ func Open(cfg Config) (*Store, error) {
 	s.closing = sync.OnceValue(func() error { return errors.Join(s.close(), lock.Close()) })
 	go s.commit()
 	return s, nil
+}
+
+// makeDir creates dir and what is missing above it, so that it survives a
+// crash.
+func makeDir(fs vfs.FS, dir string) error {
+	var parents []string
+	for path := dir; ; path = fs.PathDir(path) {
+		_, err := fs.Stat(path)
+		if err == nil {
+			break
+		}
+		if parent := fs.PathDir(path); !errors.Is(err, os.ErrNotExist) || parent == path {
+			return err
+		}
+		parents = append(parents, fs.PathDir(path))
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		f, err := fs.OpenDir(parent)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openError tells damage from other reasons for which Pebble can't open.
