@@ -11,9 +11,9 @@
 // the last one. Latencies are therefore those of a system that is asked as fast as
 // it answers, and say nothing about queues in front of it.
 //
-// An operation counts when its answer is complete within the measured window,
-// which begins after the warm-up. Latencies go into buckets less than 1.6 % wide;
-// the largest is exact.
+// What lies in the measured window counts, which begins after the warm-up; of an
+// operation across its edges, the part that lies in it. Latencies go into buckets
+// less than 1.6 % wide; the largest is exact.
 //
 // docs/performance.md describes the options, the JSON objects and the table.
 package bench

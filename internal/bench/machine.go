@@ -26,7 +26,7 @@ import (
 	"coffer/internal/durable"
 )
 
-// limitTime is how long each limit of the machine is measured.
+// limitTime is how long the table measures each limit of the machine.
 const limitTime = 300 * time.Millisecond
 
 // A limit is what the machine can do at best.
@@ -37,8 +37,9 @@ type limit struct {
 	Err   string  `json:"error,omitempty"`
 }
 
-// machineLimits measures the machine, in dir where disks matter.
-func machineLimits(ctx context.Context, dir string) []limit {
+// machineLimits measures the machine, for the time d each, in dir where disks
+// matter.
+func machineLimits(ctx context.Context, dir string, d time.Duration) []limit {
 	var limits []limit
 	add := func(name, unit string, fn func() (float64, error)) {
 		if ctx.Err() != nil {
@@ -58,8 +59,8 @@ func machineLimits(ctx context.Context, dir string) []limit {
 	nonce := make([]byte, gcm.NonceSize()) // the key encrypts nothing but this
 	sealed := gcm.Seal(nil, nonce, block, nil)
 	out := make([]byte, 0, len(sealed))
-	add("AES-256-GCM seal, 64 KiB, one core", rate, throughput(block, func() { gcm.Seal(out, nonce, block, nil) }))
-	add("AES-256-GCM open, 64 KiB, one core", rate, throughput(block, func() { gcm.Open(out, nonce, sealed, nil) }))
+	add("AES-256-GCM seal, 64 KiB, one core", rate, throughput(d, block, func() { gcm.Seal(out, nonce, block, nil) }))
+	add("AES-256-GCM open, 64 KiB, one core", rate, throughput(d, block, func() { gcm.Open(out, nonce, sealed, nil) }))
 	for _, h := range []struct {
 		name string
 		h    hash.Hash
@@ -67,19 +68,19 @@ func machineLimits(ctx context.Context, dir string) []limit {
 		{"MD5", md5.New()}, {"SHA-256", sha256.New()},
 		{"CRC32C", checksum.CRC32C.New()}, {"CRC64NVME", checksum.CRC64NVME.New()},
 	} {
-		add(h.name+", one core", rate, throughput(block, func() { h.h.Write(block) }))
+		add(h.name+", one core", rate, throughput(d, block, func() { h.h.Write(block) }))
 	}
 	m, s := md5.New(), sha256.New()
-	add("SHA-256, MD5 and AES-256-GCM in turn, one core", rate, throughput(block, func() {
+	add("SHA-256, MD5 and AES-256-GCM in turn, one core", rate, throughput(d, block, func() {
 		s.Write(block)
 		m.Write(block)
 		gcm.Seal(out, nonce, block, nil)
 	}))
 	for _, n := range []int{1, 16} {
-		add("write 4 KiB and fdatasync, "+plural(n, "thread"), perSecond, func() (float64, error) { return syncedWrites(dir, n) })
+		add("write 4 KiB and fdatasync, "+plural(n, "thread"), perSecond, func() (float64, error) { return syncedWrites(d, dir, n) })
 	}
-	add("sequential write, O_DIRECT, 1 MiB", rate, func() (float64, error) { return directWrites(dir) })
-	add("loopback TCP, one connection, writes of 256 KiB", rate, loopback)
+	add("sequential write, O_DIRECT, 1 MiB", rate, func() (float64, error) { return directWrites(d, dir) })
+	add("loopback TCP, one connection, writes of 256 KiB", rate, func() (float64, error) { return loopback(d) })
 	for _, c := range []struct {
 		method string
 		size   size
@@ -90,7 +91,7 @@ func machineLimits(ctx context.Context, dir string) []limit {
 		if c.size >= mib {
 			unit = rate
 		}
-		add(name, unit, func() (float64, error) { return generatorCeiling(ctx, c.method, c.size, c.n, unit == rate) })
+		add(name, unit, func() (float64, error) { return generatorCeiling(ctx, d, c.method, c.size, c.n, unit == rate) })
 	}
 	return limits
 }
@@ -117,10 +118,10 @@ func newGCM() cipher.AEAD {
 }
 
 // throughput measures fn, which handles block, in MiB/s.
-func throughput(block []byte, fn func()) func() (float64, error) {
+func throughput(d time.Duration, block []byte, fn func()) func() (float64, error) {
 	return func() (float64, error) {
 		begin, n := time.Now(), 0
-		for time.Since(begin) < limitTime {
+		for time.Since(begin) < d {
 			for range 16 {
 				fn()
 			}
@@ -132,7 +133,7 @@ func throughput(block []byte, fn func()) func() (float64, error) {
 
 // syncedWrites writes 4 KiB and makes them durable, from threads with a file of
 // 4 MiB each that has its blocks already.
-func syncedWrites(dir string, threads int) (float64, error) {
+func syncedWrites(d time.Duration, dir string, threads int) (float64, error) {
 	const fileSize = 4 * mib
 	var n atomic.Int64
 	var wg sync.WaitGroup
@@ -157,7 +158,7 @@ func syncedWrites(dir string, threads int) (float64, error) {
 	for i, f := range files {
 		wg.Go(func() {
 			block := make([]byte, 4*kib)
-			for at := int64(0); time.Since(begin) < limitTime; at = (at + 4*kib) % fileSize {
+			for at := int64(0); time.Since(begin) < d; at = (at + 4*kib) % fileSize {
 				block[0]++
 				if _, errs[i] = f.WriteAt(block, at); errs[i] == nil {
 					errs[i] = syncData(f)
@@ -174,7 +175,7 @@ func syncedWrites(dir string, threads int) (float64, error) {
 }
 
 // directWrites writes a file past the page cache and makes it durable at the end.
-func directWrites(dir string) (float64, error) {
+func directWrites(d time.Duration, dir string) (float64, error) {
 	name := filepath.Join(dir, "direct")
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|durable.Direct, 0o600)
 	if err != nil {
@@ -184,7 +185,7 @@ func directWrites(dir string) (float64, error) {
 	defer f.Close()
 	block := durable.NewBuffer(mib)
 	begin, n := time.Now(), 0
-	for time.Since(begin) < limitTime {
+	for time.Since(begin) < d {
 		if _, err := f.Write(block); err != nil {
 			return 0, err
 		}
@@ -197,7 +198,7 @@ func directWrites(dir string) (float64, error) {
 }
 
 // loopback sends over one connection to another goroutine.
-func loopback() (float64, error) {
+func loopback(d time.Duration) (float64, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
@@ -224,7 +225,7 @@ func loopback() (float64, error) {
 	}
 	block := make([]byte, 256*kib)
 	begin := time.Now()
-	for err == nil && time.Since(begin) < limitTime {
+	for err == nil && time.Since(begin) < d {
 		_, err = c.Write(block)
 	}
 	c.Close()
@@ -237,7 +238,7 @@ func loopback() (float64, error) {
 // generatorCeiling measures the generator on a server of net/http in the same
 // process that reads bodies and returns fixed ones: no S3 server on net/http can
 // look faster on this machine.
-func generatorCeiling(ctx context.Context, method string, n size, clients int, mibs bool) (float64, error) {
+func generatorCeiling(ctx context.Context, d time.Duration, method string, n size, clients int, mibs bool) (float64, error) {
 	body := make([]byte, n)
 	length := strconv.Itoa(len(body))
 	buffers := sync.Pool{New: func() any { return new([discardSize]byte) }}
@@ -263,7 +264,7 @@ func generatorCeiling(ctx context.Context, method string, n size, clients int, m
 	e := &environment{region: "us-east-1", s3: u, kms: u, credentials: credentials{accessKeyID: "none", secret: "none"}}
 	s := &session{o: o, s3: newTarget(e, u, "s3", "", o), root: "/bucket/", body: newPayload(body, int64(n))}
 	op, _ := findOperation(o.op)
-	work := load{clients: clients, warmup: limitTime / 3, duration: limitTime, newStep: op.start(s)}
+	work := load{clients: clients, warmup: d / 3, duration: d, newStep: op.start(s)}
 	t, err := work.run(ctx)
 	if err != nil {
 		return 0, err

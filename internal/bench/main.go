@@ -101,7 +101,7 @@ func (o *options) flags() *pflag.FlagSet {
 	fs.StringVar(&o.payload, "payload", "auto", "signed, unsigned, or auto: signed over HTTP, unsigned over HTTPS")
 	fs.DurationVar(&o.timeout, "timeout", time.Minute, "give up a request after this")
 	fs.BoolVar(&o.keep, "keep", false, "keep the objects, the bucket and the KMS key")
-	fs.IntVar(&o.serverPID, "server-pid", 0, "`id` of the server's process on this machine, to report its CPU time and memory")
+	fs.IntVar(&o.serverPID, "server-pid", 0, "`id` of the server's process on this machine, to report its CPU time, and its memory in the table")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object")
 	fs.BoolVar(&o.table, "table", false, "measure everything and print Markdown tables")
 	fs.StringVar(&o.server, "server", "", "coffer `program` to start for the table (default: this one)")
@@ -212,11 +212,8 @@ func runOne(ctx context.Context, o *options, stdout io.Writer, getenv func(strin
 	} else {
 		r.writeText(stdout)
 	}
-	switch {
-	case err != nil || r.Operations > 0:
-		return err
-	case r.Errors > 0:
+	if r.Operations == 0 && err == nil {
 		return errors.New("no operation succeeded")
 	}
-	return fmt.Errorf("no operation took less than %v: measure longer", o.warmup+o.duration)
+	return err
 }

@@ -54,8 +54,8 @@ func measure(ctx context.Context, e *environment, o options, rand io.Reader) (re
 			return nil, err
 		}
 		r := newReport(&o, e, t)
-		if len(cpu) == 2 && r.Operations > 0 {
-			r.ServerCPU = round(milliseconds(cpu[1]-cpu[0])/float64(r.Operations), 4)
+		if len(cpu) == 2 && t.work > 0 {
+			r.ServerCPU = round(milliseconds(cpu[1]-cpu[0])/t.work, 4)
 		}
 		reports = append(reports, r)
 	}

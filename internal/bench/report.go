@@ -45,8 +45,8 @@ func newReport(o *options, e *environment, t *tally) *report {
 		r.Endpoint, r.SSE, r.Size = e.kms.String(), "", 0
 	}
 	if s := t.window.Seconds(); s > 0 {
-		r.OperationsPerSecond = round(float64(t.latency.n)/s, 2)
-		r.MiBPerSecond = round(float64(t.bytes)/mib/s, 2)
+		r.OperationsPerSecond = round(t.work/s, 2)
+		r.MiBPerSecond = round(t.bytes/mib/s, 2)
 	}
 	quantile := func(q float64) float64 { return round(milliseconds(t.latency.quantile(q)), 4) }
 	r.Latency = latency{Mean: round(milliseconds(t.latency.mean()), 4), P50: quantile(0.5), P90: quantile(0.9),

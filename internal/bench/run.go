@@ -30,17 +30,19 @@ type load struct {
 	probe func()
 }
 
-// A tally is what the clients of a run counted in the measured window.
+// A tally is what the clients of a run counted in the measured window. An
+// operation that lies only partly in the window is done work to that part: so a
+// rate is right also when few operations fit into the window.
 type tally struct {
 	window  time.Duration
 	latency histogram // of operations that succeeded
-	bytes   int64     // of those
+	work    float64   // number of those
+	bytes   float64   // of those
 	errors  map[string]int64
 }
 
 // run runs a load until its time is over, a step has nothing left to do, or ctx
-// ends, which is an error. Operations under way at the end are waited for and not
-// counted.
+// ends, which is an error. Operations under way at the end are waited for.
 func (l *load) run(ctx context.Context) (*tally, error) {
 	begin := time.Now().Add(l.warmup)
 	var end atomic.Int64 // nanoseconds after begin
@@ -72,6 +74,7 @@ func (l *load) run(ctx context.Context) (*tally, error) {
 	for i := range tallies {
 		t := &tallies[i]
 		total.latency.merge(&t.latency)
+		total.work += t.work
 		total.bytes += t.bytes
 		for code, n := range t.errors {
 			total.errors[code] += n
@@ -92,13 +95,11 @@ func (l *load) drive(ctx context.Context, i int, begin time.Time, end *atomic.In
 			stop()
 			return
 		}
-		at := int64(now.Sub(begin))
-		switch {
-		case at <= 0 || at > end.Load():
-		case err == nil:
+		if part := overlap(start.Sub(begin), now.Sub(begin), time.Duration(end.Load())); part > 0 && err == nil {
 			t.latency.add(now.Sub(start))
-			t.bytes += n
-		default:
+			t.work += part
+			t.bytes += part * float64(n)
+		} else if part > 0 {
 			t.errors[failureCode(err)]++
 		}
 		if err != nil && failureCode(err) == codeConnect {
@@ -107,6 +108,16 @@ func (l *load) drive(ctx context.Context, i int, begin time.Time, end *atomic.In
 		}
 		start = now
 	}
+}
+
+// overlap returns the part of an operation from start to stop that lies in the
+// window from 0 to end.
+func overlap(start, stop, end time.Duration) float64 {
+	from, to := max(start, 0), min(stop, end)
+	if to <= from {
+		return 0
+	}
+	return float64(to-from) / float64(stop-start)
 }
 
 func failureCode(err error) string {

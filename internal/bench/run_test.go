@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"maps"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -43,19 +44,35 @@ func TestRunCountsTheWindowOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// 4 clients, 100 operations/s each, for 2 s. What ends just when the
-		// window begins does not count, and what ends with it does.
+		// 4 clients, 100 operations/s each, for 2 s.
 		if n := got.latency.n; n != 720 {
 			t.Errorf("%d operations, want 720", n)
 		}
 		if n := got.errors["SlowDown"]; n != 80 || len(got.errors) != 1 {
 			t.Errorf("errors %v, want 80 SlowDown", got.errors)
 		}
-		if got.bytes != int64(got.latency.n)*1000 || got.latency.max != 10*time.Millisecond || got.window != 2*time.Second {
-			t.Errorf("bytes %d, max %v, window %v", got.bytes, got.latency.max, got.window)
+		if got.work != 720 || got.bytes != 720_000 || got.latency.max != 10*time.Millisecond || got.window != 2*time.Second {
+			t.Errorf("work %v, bytes %v, max %v, window %v", got.work, got.bytes, got.latency.max, got.window)
 		}
 		if len(probes) != 2 || probes[0] != time.Second || probes[1] != 3*time.Second {
 			t.Errorf("probed at %v, want the begin and the end of the window", probes)
+		}
+	})
+}
+
+func TestRunCountsParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Operations of 3 s in a window from 1 s to 3 s: each client has one,
+		// two thirds of which lie in it.
+		l := &load{clients: 3, warmup: time.Second, duration: 2 * time.Second, newStep: func(int) (step, func()) {
+			return func(context.Context) (int64, error) {
+				time.Sleep(3 * time.Second)
+				return 30, nil
+			}, func() {}
+		}}
+		got, err := l.run(t.Context())
+		if err != nil || got.latency.n != 3 || math.Abs(got.work-2) > 1e-9 || math.Abs(got.bytes-60) > 1e-9 || got.latency.max != 3*time.Second {
+			t.Errorf("run() = %d operations, work %v, bytes %v, %v; want 3, 2, 60", got.latency.n, got.work, got.bytes, err)
 		}
 	})
 }

@@ -127,7 +127,7 @@ func runTable(ctx context.Context, o *options, stdout, stderr io.Writer, getenv 
 func (t *table) measure(ctx context.Context) error {
 	if t.wanted("machine") {
 		t.say("the machine")
-		t.results.Machine = machineLimits(ctx, t.dir)
+		t.results.Machine = machineLimits(ctx, t.dir, limitTime)
 	}
 	if t.o.endpoint != "" {
 		e, err := loadEnvironment(t.o, t.getenv)
