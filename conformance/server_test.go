@@ -104,6 +104,12 @@ func tryStart(t testing.TB, dir string, args ...string) (*server, error) {
 	case line := <-ready:
 		_, url, ok := strings.Cut(strings.TrimSpace(line), "ready on ")
 		if !ok {
+			// What it says last comes with its end.
+			select {
+			case err := <-s.exited:
+				s.exited <- err
+			case <-time.After(5 * time.Second):
+			}
 			return nil, fmt.Errorf("server did not get ready: %q\n%s", line, s.logs())
 		}
 		s.endpoint = url
