@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"coffer/internal/authn"
@@ -85,21 +86,36 @@ func (r *request) deleteObjects(in *DeleteObjectsInput) (*DeleteObjectsOutput, e
 	if len(in.Objects) == 0 || len(in.Objects) > maxDeleteObjects {
 		return nil, errMalformedXML
 	}
-	out := new(DeleteObjectsOutput)
-	for _, e := range in.Objects {
-		res := DeleteResult{Key: e.Key, VersionID: e.VersionID}
-		done, err := r.s.DeleteObject(r.ctx, r.c, &DeleteObjectInput{
-			ObjectInput: ObjectInput{Bucket: in.Bucket, Key: e.Key, VersionID: e.VersionID, ExpectedBucketOwner: in.ExpectedBucketOwner},
-			IfMatch:     e.ETag, IfMatchLastModified: e.LastModifiedTime, IfMatchSize: e.Size,
-			BypassGovernance: in.BypassGovernance, MFA: in.MFA,
+	out := &DeleteObjectsOutput{Results: make([]DeleteResult, len(in.Objects))}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, deletesAtATime)
+	for i := range in.Objects {
+		slots <- struct{}{}
+		wg.Go(func() {
+			out.Results[i] = r.s.deleteEntry(r.ctx, r.c, in, &in.Objects[i])
+			<-slots
 		})
-		if err != nil {
-			a := awserr.As(err)
-			res.ErrCode, res.ErrMessage = a.Code, a.Message
-		} else if res.DeleteMarker = done.DeleteMarker; done.DeleteMarker {
-			res.DeleteMarkerVersionID = done.VersionID
-		}
-		out.Results = append(out.Results, res)
 	}
+	wg.Wait()
 	return out, nil
+}
+
+// deletesAtATime is how many entries of one DeleteObjects are under way at a
+// time, so that their commits share syncs.
+const deletesAtATime = 16
+
+func (s *Service) deleteEntry(ctx context.Context, c *authn.Caller, in *DeleteObjectsInput, e *DeleteEntry) DeleteResult {
+	res := DeleteResult{Key: e.Key, VersionID: e.VersionID}
+	done, err := s.DeleteObject(ctx, c, &DeleteObjectInput{
+		ObjectInput: ObjectInput{Bucket: in.Bucket, Key: e.Key, VersionID: e.VersionID, ExpectedBucketOwner: in.ExpectedBucketOwner},
+		IfMatch:     e.ETag, IfMatchLastModified: e.LastModifiedTime, IfMatchSize: e.Size,
+		BypassGovernance: in.BypassGovernance, MFA: in.MFA,
+	})
+	if err != nil {
+		a := awserr.As(err)
+		res.ErrCode, res.ErrMessage = a.Code, a.Message
+	} else if res.DeleteMarker = done.DeleteMarker; done.DeleteMarker {
+		res.DeleteMarkerVersionID = done.VersionID
+	}
+	return res
 }
