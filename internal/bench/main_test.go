@@ -174,6 +174,35 @@ func TestNothingSucceeds(t *testing.T) {
 	}
 }
 
+func TestFailedUploadIsAborted(t *testing.T) {
+	s := newStub()
+	n := 0
+	s.busy = func(operation string) bool { n++; return operation == "UploadPart" && n%3 == 0 }
+	args := append([]string{"--endpoint-url", serve(t, s), "--op", "multipart", "--size", "50"}, short...)
+	if code, _, errs := call(t, env(), args...); code != 0 || s.calls["AbortMultipartUpload "] == 0 || len(s.parts) > 0 {
+		t.Errorf("exit %d: %s; %v; %d uploads left", code, errs, s.calls, len(s.parts))
+	}
+}
+
+// TestLateObjects has a server that finishes a write after the listing for the
+// removal was read.
+func TestLateObjects(t *testing.T) {
+	s := newStub()
+	late := true
+	s.emptied = func(bucket string) {
+		if late {
+			late = false
+			for _, o := range s.buckets {
+				o[s.prefix+"new/late"] = stubObject{}
+			}
+		}
+	}
+	code, _, errs := call(t, env(), append([]string{"--endpoint-url", serve(t, s)}, short...)...)
+	if code != 0 || len(s.buckets) > 0 {
+		t.Errorf("exit %d: %s; %d buckets left", code, errs, len(s.buckets))
+	}
+}
+
 func TestForeignBucketStays(t *testing.T) {
 	s := newStub()
 	s.buckets["mine"] = map[string]stubObject{"precious": {body: []byte("x")}}

@@ -196,15 +196,15 @@ func (s *session) page(ctx context.Context, c *client, token string) (int64, str
 func (s *session) multiparts(int) (step, func()) {
 	c := newClient(s.s3)
 	partSize := min(int64(s.o.partSize), s.body.size)
-	part, last := s.body, s.body
-	if rest := s.body.size % partSize; partSize < s.body.size {
-		part = newPayload(s.body.block, partSize)
-		last = part
-		if rest > 0 {
-			last = newPayload(s.body.block, rest)
-		}
-	}
 	count := int((s.body.size + partSize - 1) / partSize)
+	parts := make([]*payload, count)
+	part := newPayload(s.body.block, partSize)
+	for i := range parts {
+		parts[i] = part
+	}
+	if rest := s.body.size % partSize; rest > 0 {
+		parts[count-1] = newPayload(s.body.block, rest)
+	}
 	return func(ctx context.Context) (int64, error) {
 		path := s.path(newKey())
 		a, err := c.do(ctx, &request{method: http.MethodPost, path: path, query: "uploads=", header: s.enc.write, keep: true})
@@ -212,25 +212,34 @@ func (s *session) multiparts(int) (step, func()) {
 			return 0, err
 		}
 		upload := "uploadId=" + escape(element(a.body, "UploadId"))
-		var b strings.Builder
-		b.WriteString(`<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">`)
-		for n := 1; n <= count; n++ {
-			r := &request{method: http.MethodPut, path: path, query: "partNumber=" + strconv.Itoa(n) + "&" + upload,
-				header: s.enc.read, body: part}
-			if n == count {
-				r.body = last
-			}
-			if a, err = c.do(ctx, r); err != nil {
-				return 0, err
-			}
-			fmt.Fprintf(&b, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", n, a.header.Get("Etag"))
+		if err := s.upload(ctx, c, path, upload, parts); err != nil {
+			// The upload would stay, and its parts with it.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.timeout)
+			defer cancel()
+			c.do(ctx, &request{method: http.MethodDelete, path: path, query: upload})
+			return 0, err
 		}
-		b.WriteString("</CompleteMultipartUpload>")
-		a, err = c.do(ctx, &request{method: http.MethodPost, path: path, query: upload, header: s.enc.read,
-			body: newDocument(b.String()), keep: true})
-		if err == nil && element(a.body, "ETag") == "" {
-			err = &failure{code: first(element(a.body, "Code"), codeAnswer)}
-		}
-		return s.body.size, err
+		return s.body.size, nil
 	}, c.close
+}
+
+// upload sends the parts of an upload and completes it.
+func (s *session) upload(ctx context.Context, c *client, path, upload string, parts []*payload) error {
+	var b strings.Builder
+	b.WriteString(`<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">`)
+	for i, body := range parts {
+		a, err := c.do(ctx, &request{method: http.MethodPut, path: path, header: s.enc.read, body: body,
+			query: "partNumber=" + strconv.Itoa(i+1) + "&" + upload})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", i+1, a.header.Get("Etag"))
+	}
+	b.WriteString("</CompleteMultipartUpload>")
+	a, err := c.do(ctx, &request{method: http.MethodPost, path: path, query: upload, header: s.enc.read,
+		body: newDocument(b.String()), keep: true})
+	if err == nil && element(a.body, "ETag") == "" {
+		return &failure{code: first(element(a.body, "Code"), codeAnswer)}
+	}
+	return err
 }

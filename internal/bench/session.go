@@ -24,6 +24,10 @@ const (
 	fillRetries = 6
 	// cleanupTimeout bounds the removal after an interrupted run.
 	cleanupTimeout = 5 * time.Minute
+	// cleanupPause is how long writes that were cut are waited for, and
+	// cleanupTries how often.
+	cleanupPause = 500 * time.Millisecond
+	cleanupTries = 10
 	// pageSize is the number of keys in a page of a listing, the most that S3
 	// returns.
 	pageSize = 1000
@@ -167,16 +171,27 @@ func (s *session) inParallel(ctx context.Context, from, to int64, fn func(c *cli
 }
 
 // close removes every object of the session, and the bucket if the session made
-// it. It does so also after an interrupt.
+// it. It does so also after an interrupt, when a server may still be busy with
+// writes whose connections are gone: their objects appear late.
 func (s *session) close(ctx context.Context) error {
 	if s.o.keep {
 		return nil
 	}
+	interrupted := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	err := s.clean(ctx)
-	if err == nil && s.made {
-		_, err = s.call(ctx, &request{method: http.MethodDelete, path: s.root})
+	if interrupted {
+		wait(ctx, cleanupPause, nil)
+	}
+	var err error
+	for range cleanupTries {
+		if err = s.clean(ctx); err == nil && s.made {
+			_, err = s.call(ctx, &request{method: http.MethodDelete, path: s.root})
+		}
+		if err == nil || failureCode(err) != "BucketNotEmpty" {
+			break
+		}
+		wait(ctx, cleanupPause, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("clean up bucket %s: %w", s.bucket, err)

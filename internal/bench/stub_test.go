@@ -31,7 +31,11 @@ type stub struct {
 	// busy, if set, is asked whether to answer an operation with SlowDown.
 	busy func(operation string) bool
 
+	// emptied, if set, is called when a listing is empty, after it was made.
+	emptied func(bucket string)
+
 	mu       sync.Mutex
+	prefix   string // of the last listing
 	buckets  map[string]map[string]stubObject
 	parts    map[string][]byte
 	keys     map[string]bool // enabled
@@ -171,7 +175,11 @@ func (s *stub) serveObject(w http.ResponseWriter, r *http.Request, bucket, key s
 		return
 	case key == "" && r.Method == "GET":
 		s.count("ListObjectsV2")
-		s.list(w, objects, q.Get("prefix"), max(q.Get("start-after"), q.Get("continuation-token")), q.Get("max-keys"))
+		s.prefix = q.Get("prefix")
+		n := s.list(w, objects, s.prefix, max(q.Get("start-after"), q.Get("continuation-token")), q.Get("max-keys"))
+		if n == 0 && s.emptied != nil {
+			s.emptied(bucket)
+		}
 		return
 	case key == "" && q.Has("delete"):
 		s.deleteObjects(w, r, objects, body)
@@ -183,6 +191,8 @@ func (s *stub) serveObject(w http.ResponseWriter, r *http.Request, bucket, key s
 		operation = "UploadPart"
 	case q.Has("uploads"):
 		operation = "CreateMultipartUpload"
+	case q.Has("uploadId") && r.Method == "DELETE":
+		operation = "AbortMultipartUpload"
 	case q.Has("uploadId"):
 		operation = "CompleteMultipartUpload"
 	}
@@ -214,6 +224,9 @@ func (s *stub) serveObject(w http.ResponseWriter, r *http.Request, bucket, key s
 		objects[key] = stubObject{s.parts[key], customer}
 		delete(s.parts, key)
 		fmt.Fprint(w, "<CompleteMultipartUploadResult><ETag>&quot;e&quot;</ETag></CompleteMultipartUploadResult>")
+	case "AbortMultipartUpload":
+		delete(s.parts, key)
+		w.WriteHeader(204)
 	case "DeleteObject":
 		delete(objects, key)
 		w.WriteHeader(204)
@@ -242,7 +255,7 @@ func (s *stub) serveObject(w http.ResponseWriter, r *http.Request, bucket, key s
 	}
 }
 
-func (s *stub) list(w http.ResponseWriter, objects map[string]stubObject, prefix, after, most string) {
+func (s *stub) list(w http.ResponseWriter, objects map[string]stubObject, prefix, after, most string) int {
 	limit, _ := strconv.Atoi(most)
 	var keys []string
 	for k := range objects {
@@ -261,6 +274,7 @@ func (s *stub) list(w http.ResponseWriter, objects map[string]stubObject, prefix
 		fmt.Fprintf(w, "<Contents><Key>%s</Key></Contents>", k)
 	}
 	fmt.Fprint(w, "</ListBucketResult>")
+	return len(keys)
 }
 
 func (s *stub) deleteObjects(w http.ResponseWriter, r *http.Request, objects map[string]stubObject, body []byte) {
