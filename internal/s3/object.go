@@ -241,6 +241,9 @@ func checkRead(c *Conditions, v *object.Version) error {
 	return nil
 }
 
+// maxTries is how often a read that loses its object to an overwrite starts anew.
+const maxTries = 3
+
 // GetObject opens an object for reading, or describes it for HeadObject.
 func (s *Service) GetObject(ctx context.Context, c *authn.Caller, in *GetObjectInput) (*GetObjectOutput, error) {
 	name := "GetObject"
@@ -252,6 +255,10 @@ func (s *Service) GetObject(ctx context.Context, c *authn.Caller, in *GetObjectI
 		r.Param("versionId", in.VersionID)
 	}
 	out, err := r.getObject(in)
+	for try := 1; errors.Is(err, object.ErrChanged) && try < maxTries; try++ {
+		// The version was found and then overwritten and collected.
+		out, err = r.getObject(in)
+	}
 	ended, endErr := finish(r, out, err)
 	if endErr != nil && out != nil && out.Body != nil {
 		_ = out.Body.Close()
