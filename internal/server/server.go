@@ -51,13 +51,15 @@ func Run(ctx context.Context, cfg *config.Server, stdout io.Writer, log *slog.Lo
 		l = tls.NewListener(l, conf)
 	}
 	w := newWorker(s)
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	srv := &http.Server{
 		Handler:           newRouter(s, cfg, newOps(s, cfg, w), w.metrics),
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          stdlog.New(quiet{log}, "", 0),
-		TLSConfig:         conf,
+		Protocols:         protocols,
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
