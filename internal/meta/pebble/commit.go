@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,9 @@ const (
 	// maxGroupBytes ends a group: a larger one would leave Pebble's memory
 	// table no room for a second one.
 	maxGroupBytes = 4 << 20
+	// checkedGroupBytes is the size from which a group needs room of its own
+	// above the reserve.
+	checkedGroupBytes = 256 << 10
 	// fairAfter is how often an Update conflicts before others wait for it.
 	fairAfter = 6
 	// idleAfter is how long nothing is committed before the log gets a record
@@ -52,6 +56,18 @@ func (q *commitQueue) swap(empty []*txn) []*txn {
 	txns := q.txns
 	q.txns = empty
 	return txns
+}
+
+// remove takes t out of the queue if it is still there.
+func (q *commitQueue) remove(t *txn) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.txns, t)
+	if i < 0 {
+		return false
+	}
+	q.txns = slices.Delete(q.txns, i, i+1)
+	return true
 }
 
 // Update implements [meta.Store].
@@ -166,6 +182,10 @@ func (t *txn) run(fn func(meta.Txn) error) error {
 // if the committer may still use t.
 func (s *Store) submit(ctx context.Context, t *txn) (recycle bool, err error) {
 	broke := s.disk.watch()
+	if err := s.disk.err(); err != nil {
+		s.counters.unavailable.Add(1)
+		return true, err
+	}
 	s.queue.add(t)
 	select {
 	case err := <-t.done:
@@ -174,10 +194,12 @@ func (s *Store) submit(ctx context.Context, t *txn) (recycle bool, err error) {
 	case <-ctx.Done():
 	}
 	if t.state.CompareAndSwap(queued, left) {
+		// It must not wait there for a committer that waits for the disk.
+		recycle := s.queue.remove(t)
 		if err := ctx.Err(); err != nil {
-			return false, err
+			return recycle, err
 		}
-		return false, s.unavailable()
+		return recycle, s.unavailable()
 	}
 	// The committer has it. If the disk fails then the group may still be
 	// through in a moment.
@@ -241,6 +263,7 @@ type committer struct {
 	history     *history
 	number      uint64 // of the last group
 	unwitnessed bool   // the last record of the log has no other behind it
+	isLow       bool   // the last group found too little space
 	valid       []*txn
 	stale       []*txn
 }
@@ -263,8 +286,7 @@ func (c *committer) commitAll(txns []*txn) {
 func (c *committer) commitGroup(txns []*txn, size int) {
 	err := c.disk.err()
 	if err == nil {
-		// Twice: for the log, and for the table made of it.
-		err = c.disk.room(c.cfg.Dir, uint64(c.cfg.MinFreeBytes), 2*uint64(size))
+		err = c.room(size)
 	}
 	if err != nil {
 		for _, t := range txns {
@@ -324,6 +346,27 @@ func (c *committer) commitGroup(txns []*txn, size int) {
 	// Let those who were answered come back with their next transaction, so
 	// that they share the next sync with those who waited for this one.
 	runtime.Gosched()
+}
+
+// room returns an error if a group of size bytes would leave too little space.
+func (c *committer) room(size int) error {
+	low := c.lowSpace(0)
+	if (low != nil) != c.isLow {
+		c.isLow = low != nil
+		if c.isLow {
+			c.cfg.Log.Error("metadata store refuses to write", "error", low)
+		} else {
+			c.cfg.Log.Warn("metadata store writes again")
+		}
+	}
+	if low != nil {
+		return low
+	}
+	// Twice: for the log, and for the table made of it.
+	if size >= checkedGroupBytes {
+		return c.lowSpace(2 * uint64(size))
+	}
+	return nil
 }
 
 // apply commits a batch and syncs it. It returns when that is done, however

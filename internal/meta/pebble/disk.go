@@ -79,18 +79,6 @@ func (d *disk) err() error {
 	return fmt.Errorf("%w: %w", meta.ErrUnavailable, d.outage.cause)
 }
 
-// room returns an error that wraps meta.ErrUnavailable if the file system has
-// fewer than reserve bytes left after a write of size bytes. Where the file
-// system can't tell, there is room.
-func (d *disk) room(dir string, reserve, size uint64) error {
-	usage, err := d.GetDiskUsage(dir)
-	if err != nil || usage.AvailBytes >= reserve+size {
-		return nil
-	}
-	return fmt.Errorf("%w: the file system has %d MiB left, and %d MiB are kept free",
-		meta.ErrUnavailable, usage.AvailBytes>>20, reserve>>20)
-}
-
 // abandon makes every change to the file system, under way or to come, wait for
 // ever, and releases the lock of the directory. It ends a store whose disk
 // fails: Pebble can't be closed while it waits for its log.

@@ -163,7 +163,7 @@ func TestOutage(t *testing.T) {
 // a while, with writers that also fill tables. After each outage, what was
 // acknowledged is there and every transaction is whole.
 func TestOutageSweep(t *testing.T) {
-	rounds := 20
+	rounds := 12
 	if testing.Short() {
 		rounds = 5
 	}
@@ -385,12 +385,53 @@ func TestMinFreeBytes(t *testing.T) {
 	if _, ok := getRow(t, s, "b"); ok {
 		t.Error("a refused row is there")
 	}
+	if err := s.Stats().Err; !errors.Is(err, meta.ErrUnavailable) {
+		t.Errorf("Stats().Err = %v; want ErrUnavailable", err)
+	}
 	fs.avail.Store(65 << 20)
 	if err := putRow(s, "large", string(make([]byte, 2<<20))); !errors.Is(err, meta.ErrUnavailable) {
 		t.Errorf("Update of 2 MiB with 1 MiB above the reserve = %v; want ErrUnavailable", err)
 	}
 	if err := putRow(s, "c", "1"); err != nil {
 		t.Errorf("Update once there is space = %v", err)
+	}
+}
+
+// TestQueueStaysShort checks that Updates that end in an outage leave nothing
+// behind in the queue of a committer that waits for the disk.
+func TestQueueStaysShort(t *testing.T) {
+	f := new(faults)
+	s := openFaulty(t, vfs.NewMem(), f)
+	f.set(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSyncData {
+			return syscall.EIO
+		}
+		return nil
+	})
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := range 50 {
+				if err := putRow(s, fmt.Sprintf("%d/%d", w, i), "v"); !errors.Is(err, meta.ErrUnavailable) {
+					t.Errorf("Update = %v; want ErrUnavailable", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s.queue.mu.Lock()
+	n := len(s.queue.txns)
+	s.queue.mu.Unlock()
+	if n > 0 {
+		t.Errorf("%d transactions are left in the queue", n)
+	}
+	if got := s.Stats().Unavailable; got != 400 {
+		t.Errorf("Stats().Unavailable = %d; want 400", got)
+	}
+	f.set(nil)
+	eventually(t, "Update after the disk healed", func() bool { return putRow(s, "after", "1") == nil })
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

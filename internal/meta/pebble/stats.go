@@ -21,8 +21,8 @@ type Stats struct {
 	Flushes        int64
 	CompactionDebt uint64 // bytes that compactions have yet to rewrite
 
-	// Err is nil while writing works, and otherwise an error that wraps
-	// meta.ErrUnavailable.
+	// Err is nil while writing works and there is space, and otherwise an error
+	// that wraps meta.ErrUnavailable.
 	Err error
 }
 
@@ -38,6 +38,9 @@ func (s *Store) Stats() Stats {
 		Corruptions:      s.counters.corruptions.Load(),
 		WriteStalls:      s.counters.stalls.Load(),
 		Err:              s.disk.err(),
+	}
+	if stats.Err == nil {
+		stats.Err = s.lowSpace(0)
 	}
 	v, err := s.acquire(false)
 	if err != nil {

@@ -376,6 +376,19 @@ func (s *Store) oldestRead() uint64 {
 	return s.reading[0].number
 }
 
+// lowSpace returns an error that wraps meta.ErrUnavailable if a write of size
+// bytes would leave less than the reserve free. Where the file system can't
+// tell, there is room.
+func (s *Store) lowSpace(size uint64) error {
+	reserve := uint64(s.cfg.MinFreeBytes)
+	usage, err := s.disk.GetDiskUsage(s.cfg.Dir)
+	if err != nil || usage.AvailBytes >= reserve+size {
+		return nil
+	}
+	return fmt.Errorf("%w: the file system has %d MiB left, and %d MiB are kept free",
+		meta.ErrUnavailable, usage.AvailBytes>>20, reserve>>20)
+}
+
 // View implements [meta.Store].
 func (s *Store) View(ctx context.Context, fn func(meta.Reader) error) error {
 	if err := ctx.Err(); err != nil {

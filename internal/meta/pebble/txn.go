@@ -231,11 +231,17 @@ func newTxn(s *Store) *txn {
 	}
 }
 
+// maxKeptReads is the largest list of reads that is kept for later attempts.
+const maxKeptReads = 4096
+
 func (t *txn) reset() {
 	t.version = nil
 	t.writes.Clear(true)
 	t.arena.reset()
 	t.bytes = 0
+	if cap(t.points) > maxKeptReads || cap(t.spans) > maxKeptReads {
+		t.points, t.spans = nil, nil
+	}
 	t.points = t.points[:0]
 	clear(t.spans)
 	t.spans = t.spans[:0]
