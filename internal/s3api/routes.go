@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"coffer/internal/checksum"
 )
 
 // A Route is one operation of S3 and what selects it.
@@ -222,7 +224,7 @@ func (c *call) parseQuery() error {
 		}
 		lower := strings.ToLower(name)
 		switch {
-		case signatureParams[lower]:
+		case signatureParams[lower], isSumOfNothing(lower, values[0]):
 		case strings.HasPrefix(lower, "x-amz-"):
 			if !cloned {
 				c.header, cloned = c.r.Header.Clone(), true
@@ -237,6 +239,17 @@ func (c *call) parseQuery() error {
 		}
 	}
 	return nil
+}
+
+// isSumOfNothing reports whether a query parameter is the checksum of an empty
+// body. An SDK that sums every upload puts it into the URLs that it presigns,
+// because there is no body yet: it says nothing about the one to come.
+//
+// Source: github.com/aws/aws-sdk-js-v3, issue 6994; Amazon S3 ignores checksums
+// in the query, github.com/aws/aws-sdk-go-v2, issue 2610, read 2026-11-21.
+func isSumOfNothing(lower, value string) bool {
+	a, err := checksum.ParseHeader(lower)
+	return err == nil && value == a.Encode(a.Sum(nil))
 }
 
 // signatureParams are the parameters of a presigned URL.

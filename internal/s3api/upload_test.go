@@ -123,6 +123,18 @@ func TestUploadHeaders(t *testing.T) {
 	}
 }
 
+// TestPresignedChecksum has the checksum in the query, where an SDK that presigns
+// an upload without its body puts that of nothing.
+func TestPresignedChecksum(t *testing.T) {
+	for sum, want := range map[string]string{"AAAAAA%3D%3D": "", "NhCmhg%3D%3D": "NhCmhg=="} {
+		g := newRig(false)
+		g.do("PUT", "/b/k?x-amz-checksum-crc32="+sum+"&x-amz-sdk-checksum-algorithm=CRC32", "hello")
+		if u := in[*s3.PutObjectInput](t, g).Upload; u.Algorithm != checksum.CRC32 || u.Checksum != want {
+			t.Errorf("checksum of a URL with %s = %s %q; want CRC32 %q", sum, u.Algorithm, u.Checksum, want)
+		}
+	}
+}
+
 func TestUploadLength(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
