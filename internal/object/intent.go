@@ -14,6 +14,10 @@ import (
 // upload seldom waits for a commit of its own before it starts.
 const intentBatch = 64
 
+// blobNameSize is the size of a blob's name before it is encoded in
+// hexadecimal, in random bytes.
+const blobNameSize = 20
+
 // An intentPool holds blob names whose intent rows are durable.
 type intentPool struct {
 	mu    sync.Mutex // guards ready; held while a batch is reserved
@@ -28,7 +32,7 @@ func (s *Store) blobName(ctx context.Context) (string, error) {
 	if len(s.intents.ready) == 0 {
 		names := make([]string, intentBatch)
 		for i := range names {
-			var b [20]byte
+			var b [blobNameSize]byte
 			if err := s.random(b[:]); err != nil {
 				return "", err
 			}

@@ -80,10 +80,14 @@ func (s *Store) uploadBinding(b *Bucket, u *Upload) sealed.Binding {
 	}
 }
 
+// uploadIDSize is the size of an upload's id before it is encoded: 8 bytes of
+// time and 16 random ones.
+const uploadIDSize = 24
+
 // CreateUpload starts an upload. It sets u.ID and what seals the upload.
 func (s *Store) CreateUpload(ctx context.Context, b *Bucket, u *Upload, seal *Sealing, record Record) error {
 	u.Initiated = s.millis()
-	var id [24]byte
+	var id [uploadIDSize]byte
 	binary.BigEndian.PutUint64(id[:], uint64(u.Initiated))
 	if err := s.random(id[8:]); err != nil {
 		return err
@@ -129,7 +133,7 @@ func (s *Store) Upload(ctx context.Context, b *Bucket, key, id string) (*Upload,
 }
 
 func uploadAt(r meta.Reader, b *Bucket, key, id string) (*Upload, error) {
-	if len(id) != versionEncoding.EncodedLen(24) {
+	if len(id) != versionEncoding.EncodedLen(uploadIDSize) {
 		return nil, ErrNoSuchUpload
 	}
 	u := &Upload{ID: id, Key: key}
@@ -414,7 +418,7 @@ func (s *Store) choose(txn meta.Txn, u *Upload, keys sealed.Keys, named []Comple
 				}
 			}
 		}
-		if len(named) > 1 && p.Length < MinPartSize {
+		if len(named) > 1 && p.Length < s.minPart {
 			return nil, nil, &SmallPartError{Number: p.Number, ETag: p.ETag, Size: p.Length}
 		}
 		chosen = append(chosen, *p)
@@ -536,6 +540,13 @@ func (s *Store) Abort(ctx context.Context, b *Bucket, key, id string, record Rec
 
 // dropUpload removes an upload's row, its parts' rows and their content.
 func dropUpload(txn meta.Txn, k []byte, id string) error {
+	if err := dropParts(txn, id); err != nil {
+		return err
+	}
+	return txn.Delete(k)
+}
+
+func dropParts(txn meta.Txn, id string) error {
 	var all []Part
 	err := txn.Scan(meta.Prefix(row(rowPart, []byte(id))), func(k, val []byte) (bool, error) {
 		all = append(all, Part{})
@@ -552,7 +563,7 @@ func dropUpload(txn meta.Txn, k []byte, id string) error {
 			return err
 		}
 	}
-	return txn.Delete(k)
+	return nil
 }
 
 // An UploadEntry is one line of a listing of uploads.

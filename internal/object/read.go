@@ -205,6 +205,9 @@ type PartTable struct {
 	Parts []Part `cbor:"1,keyasint"`
 }
 
+// errBodyMissing means that a small body has no row.
+var errBodyMissing = errors.New("object: row of a body is missing")
+
 // table reads and verifies one chunk of the part table of v.
 func (s *Store) table(ctx context.Context, v *Version, i int) (*PartTable, error) {
 	var t PartTable
@@ -216,8 +219,12 @@ func (s *Store) table(ctx context.Context, v *Version, i int) (*PartTable, error
 		for j := range t.Parts {
 			if p := &t.Parts[j]; p.Blob == "" {
 				var err error
-				if p.body, err = r.Get(contentRow(p.ContentID)); err != nil {
-					return fmt.Errorf("body of part %d: %w", p.Number, err)
+				p.body, err = r.Get(contentRow(p.ContentID))
+				if errors.Is(err, meta.ErrNotFound) {
+					return fmt.Errorf("%w: %w: part %d", sealed.ErrDamaged, errBodyMissing, p.Number)
+				}
+				if err != nil {
+					return err
 				}
 			}
 		}

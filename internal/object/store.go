@@ -91,6 +91,7 @@ type Store struct {
 	rand    io.Reader
 	log     *slog.Logger
 	window  time.Duration
+	minPart int64 // MinPartSize, or less in tests
 
 	sealedBytes atomic.Int64
 	intents     intentPool
@@ -107,7 +108,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		meta: cfg.Meta, blobs: cfg.Blobs, service: cfg.Service, id: cfg.StoreID, now: cfg.Now, rand: cfg.Rand,
-		log: cfg.Log, window: cfg.RecoveryWindow,
+		log: cfg.Log, window: cfg.RecoveryWindow, minPart: MinPartSize,
 	}
 	if err := s.dropIntents(ctx); err != nil {
 		return nil, fmt.Errorf("remove unfinished uploads: %w", err)
