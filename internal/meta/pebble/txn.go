@@ -253,8 +253,8 @@ func (t *txn) reset() {
 type arena struct{ first, block []byte }
 
 const (
-	arenaBlock = 8 << 10
-	arenaLarge = 2 << 10 // a longer slice gets memory of its own
+	arenaBlock = 16 << 10
+	arenaLarge = 6 << 10 // a longer slice gets memory of its own
 )
 
 func (a *arena) copy(b []byte) []byte {
