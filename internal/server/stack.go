@@ -77,8 +77,10 @@ func Open(ctx context.Context, cfg *config.Server, create bool, log *slog.Logger
 	if err := s.openDomains(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if err := s.firstAccount(ctx, cfg); err != nil {
-		return nil, err
+	if create {
+		if err := s.firstAccount(ctx, cfg); err != nil {
+			return nil, err
+		}
 	}
 	if s.IsNew {
 		if err := st.write(s.Dir); err != nil {
