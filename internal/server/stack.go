@@ -148,7 +148,8 @@ func (s *Stack) openStores(ctx context.Context, cfg *config.Server) error {
 	}
 	s.onClose(s.Rows.Close)
 	s.Meta = sealrows.New(s.Rows, sealrows.Key(s.Root.StoreKey()), rand.Reader)
-	s.Blobs, err = disk.Open(disk.Config{Dir: filepath.Join(s.Dir, blobDir)})
+	// Blobs stop earlier than rows: deleting them on a full disk takes rows.
+	s.Blobs, err = disk.Open(disk.Config{Dir: filepath.Join(s.Dir, blobDir), MinFreeBytes: 2 * cfg.MinFree})
 	if err != nil {
 		return fmt.Errorf("open blobs: %w", err)
 	}
