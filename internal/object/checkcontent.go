@@ -59,7 +59,10 @@ func (x *contentCheck) open(v *Version) sealed.Keys {
 	for i := range v.Content.Previous {
 		x.keys(&v.Content.Previous[i].Wrap, bind, fmt.Sprintf("replaced wrap %d", i)).Wipe()
 	}
-	return x.keys(&v.Content.Wrap, bind, "wrap")
+	if v.Content.ListSeal != nil {
+		x.keys(&Wrap{Box: v.Content.ListSeal}, bind, "seal of the part list").Wipe()
+	}
+	return x.keys(&v.Content.Wrap, x.s.wrapBinding(v), "wrap")
 }
 
 // hasMD5 reports whether the ETags of a version are MD5s of the plaintext: it

@@ -70,11 +70,15 @@ func (p *Part) info(upload sealed.Keys, uploadID string) (PartInfo, error) {
 	return info, err
 }
 
+// uploadOrigin stands in for the version in the binding of an upload under way. No
+// version has such an id.
+func uploadOrigin(id string) string { return "upload/" + id }
+
 // uploadBinding returns what the wrap of an upload's keys says while the upload
 // is under way: an object without parts, whose version is the upload.
 func (s *Store) uploadBinding(b *Bucket, u *Upload) sealed.Binding {
 	return sealed.Binding{
-		Origin:  sealed.Origin{Store: s.id, Bucket: b.ID, Key: u.Key, Version: "upload/" + u.ID},
+		Origin:  sealed.Origin{Store: s.id, Bucket: b.ID, Key: u.Key, Version: uploadOrigin(u.ID)},
 		Content: sealed.Content{ID: u.ContentID, Suite: u.Suite},
 		Parts:   sealed.PartListHash(0, nil),
 	}
@@ -283,10 +287,12 @@ func (s *Store) parts(ctx context.Context, b *Bucket, u *Upload, after, limit in
 
 // A Completion is the request to make an object of an upload.
 type Completion struct {
-	Write     // Attributes, Tags and Sealing.Mode are the upload's
-	Upload    *Upload
-	Parts     []CompletedPart
-	Secret    *sealed.Secret     // what the upload is sealed under
+	Write  // Attributes, Tags and Sealing.Mode are the upload's
+	Upload *Upload
+	Parts  []CompletedPart
+	// Secret is what the upload is sealed under; nil for an SSE-C upload whose
+	// key the client does not send again. Such an object has no checksum.
+	Secret    *sealed.Secret
 	Algorithm checksum.Algorithm // of Checksum; empty if none was sent
 	Checksum  string             // of the whole object, as sent
 	Size      int64              // of the whole object, as sent; -1 if not
@@ -304,12 +310,12 @@ type CompletedPart struct {
 // ErrPartTooSmall, ErrSizeMismatch, ErrTooLarge or an ErrBadDigest.
 func (s *Store) Complete(ctx context.Context, c *Completion) (*Version, map[checksum.Algorithm]string, error) {
 	u, b := c.Upload, c.Bucket
-	keys, err := s.openUpload(ctx, b, u, c.Secret)
+	seal, keys, err := s.openCompletion(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer keys.Wipe()
-	wrapper, err := s.newWrapper(ctx, b.Account, c.Sealing)
+	wrapper, err := s.newWrapper(ctx, b.Account, seal)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -320,7 +326,7 @@ func (s *Store) Complete(ctx context.Context, c *Completion) (*Version, map[chec
 		if _, err := uploadAt(txn, b, u.Key, u.ID); err != nil {
 			return err
 		}
-		chosen, unused, err := s.choose(txn, u, keys, c.Parts)
+		chosen, unused, err := s.choose(txn, u, keys, c)
 		if err != nil {
 			return err
 		}
@@ -338,8 +344,11 @@ func (s *Store) Complete(ctx context.Context, c *Completion) (*Version, map[chec
 		if c.Size >= 0 && c.Size != v.Content.Length {
 			return ErrSizeMismatch
 		}
-		if sums, err = wholeSums(u, keys, chosen); err != nil {
-			return err
+		sums = nil
+		if c.Secret != nil {
+			if sums, err = wholeSums(u, keys, chosen); err != nil {
+				return err
+			}
 		}
 		if c.Checksum != "" {
 			if err := compareWhole(c, u, sums); err != nil {
@@ -366,10 +375,16 @@ func (s *Store) Complete(ctx context.Context, c *Completion) (*Version, map[chec
 		}
 		return s.placeNew(txn, &c.Write, v, nil, func() (err error) {
 			bind := s.binding(v)
-			if v.Content.Wrap, err = wrapper.wrap(keys, bind); err != nil {
+			w, err := wrapper.wrap(keys, bind)
+			if err != nil {
 				return err
 			}
-			v.Sums, err = keepSums(c.Sealing.Mode, keys, &bind, sums, checksum.Type(u.Type))
+			if c.Secret == nil {
+				v.Content.Wrap, v.Content.ListSeal = u.Wrap, w.Box
+				return nil
+			}
+			v.Content.Wrap = w
+			v.Sums, err = keepSums(seal.Mode, keys, &bind, sums, checksum.Type(u.Type))
 			return err
 		})
 	})
@@ -379,9 +394,33 @@ func (s *Store) Complete(ctx context.Context, c *Completion) (*Version, map[chec
 	return v, sums, nil
 }
 
+// openCompletion returns the keys of an upload and what will seal them. Without
+// the client's key of an SSE-C upload these are fresh keys that seal nothing:
+// wrapped under the account's service key, they bind the list of parts. Then no
+// checksum of the upload can be opened.
+func (s *Store) openCompletion(ctx context.Context, c *Completion) (*Sealing, sealed.Keys, error) {
+	if c.Secret != nil {
+		keys, err := s.openUpload(ctx, c.Bucket, c.Upload, c.Secret)
+		return c.Sealing, keys, err
+	}
+	mode, err := c.Upload.Wrap.Mode()
+	if err != nil {
+		return nil, nil, err
+	}
+	if mode != sealed.ModeCustomer {
+		return nil, nil, fmt.Errorf("%w: %v asks for its key", ErrNotSealedThisWay, mode)
+	}
+	keys := make(sealed.Keys, 1)
+	return &Sealing{Mode: sealed.ModeS3}, keys, s.random(keys[0][:])
+}
+
 // choose reads the parts of an upload and tells those that named asks for from
 // the rest.
-func (s *Store) choose(txn meta.Txn, u *Upload, keys sealed.Keys, named []CompletedPart) (chosen, unused []Part, err error) {
+func (s *Store) choose(txn meta.Txn, u *Upload, keys sealed.Keys, c *Completion) (chosen, unused []Part, err error) {
+	named := c.Parts
+	if c.Secret == nil {
+		keys = nil // they open no checksum: one that is named can't be confirmed
+	}
 	if len(named) == 0 {
 		return nil, nil, ErrNoParts
 	}

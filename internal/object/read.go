@@ -29,7 +29,7 @@ type Opened struct {
 // sealed.ErrWrongKey or sealed.ErrFormat for content that does not open.
 func (s *Store) Open(ctx context.Context, b *Bucket, v *Version, secret *sealed.Secret) (*Opened, error) {
 	bind := s.binding(v)
-	keys, err := s.unwrap(ctx, b.Account, &v.Content.Wrap, secret, bind)
+	keys, err := s.keysOf(ctx, b.Account, v, secret)
 	if err != nil {
 		return nil, fmt.Errorf("open %s of %q: %w", v.ID, v.Key, err)
 	}

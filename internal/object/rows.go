@@ -263,6 +263,9 @@ type Content struct {
 	PartCount int     `cbor:"11,keyasint,omitempty"`
 	Chunks    []Chunk `cbor:"12,keyasint,omitempty"` // of the part table
 	UploadID  string  `cbor:"13,keyasint,omitempty"`
+	// ListSeal binds the parts of an SSE-C upload that was completed without
+	// the client's key. Then Wrap is still that of the upload.
+	ListSeal []byte `cbor:"14,keyasint,omitempty"`
 }
 
 // sealedID is a content ID: 32 random bytes.

@@ -138,6 +138,36 @@ func (s *Store) binding(v *Version) sealed.Binding {
 	return b
 }
 
+// wrapBinding returns what the wrap of v says: its binding, or still that of the
+// upload if the client's key was not there to wrap anew.
+func (s *Store) wrapBinding(v *Version) sealed.Binding {
+	b := s.binding(v)
+	if v.Content.ListSeal == nil {
+		return b
+	}
+	b.Origin.Version = uploadOrigin(v.Content.UploadID)
+	b.Content.Length = 0
+	b.Parts = sealed.PartListHash(0, nil)
+	return b
+}
+
+// keysOf opens the keys of a version's content. An SSE-C object that was
+// completed without the client's key proves its list of parts first.
+func (s *Store) keysOf(ctx context.Context, account string, v *Version, secret *sealed.Secret) (sealed.Keys, error) {
+	if v.Content.ListSeal != nil {
+		seal := Wrap{Box: v.Content.ListSeal}
+		if mode, err := seal.Mode(); err != nil || mode != sealed.ModeS3 {
+			return nil, fmt.Errorf("%w: seal of the part list", sealed.ErrDamaged)
+		}
+		proof, err := s.unwrap(ctx, account, &seal, new(sealed.Secret), s.binding(v))
+		if err != nil {
+			return nil, fmt.Errorf("seal of the part list: %w", err)
+		}
+		proof.Wipe()
+	}
+	return s.unwrap(ctx, account, &v.Content.Wrap, secret, s.wrapBinding(v))
+}
+
 func chunkList(cs []Chunk) []sealed.PartChunk {
 	list := make([]sealed.PartChunk, len(cs))
 	for i, c := range cs {
@@ -190,7 +220,7 @@ const maxReplaced = 100
 // sealing, without touching its data. Mode must keep the suite; ETag and time of
 // the version stay. The old wrap is kept for the recovery window.
 func (s *Store) Rekey(ctx context.Context, b *Bucket, v *Version, secret *sealed.Secret, to *Sealing, record Record) error {
-	if v.Content.Suite != to.Mode.Suite() {
+	if v.Content.Suite != to.Mode.Suite() || v.Content.ListSeal != nil {
 		return ErrNotSealedThisWay
 	}
 	bind := s.binding(v)

@@ -174,7 +174,7 @@ func (r *request) updateEncryption(in *UpdateObjectEncryptionInput) error {
 	}
 	defer seal.Wipe()
 	r.noteSSE(p.mode, false)
-	return r.s.objects.Rekey(r.ctx, r.bucket, v, secret, seal, r.recordUsing(seal))
+	return r.s.objects.Rekey(r.ctx, r.bucket, v, secret, seal, r.recordUsing(seal.KeyARN))
 }
 
 // methodNotAllowedOnMarker is the answer to reading a delete marker by its id.

@@ -60,7 +60,7 @@ func (r *request) createUpload(in *CreateMultipartUploadInput) (*CreateMultipart
 	}
 	defer w.Sealing.Wipe()
 	u.Attributes, u.Tags = w.Attributes, w.Tags
-	record := r.recordUsing(w.Sealing)
+	record := r.recordUsing(w.Sealing.KeyARN)
 	err = r.s.objects.CreateUpload(r.ctx, r.bucket, u, w.Sealing, func(txn meta.Txn) error {
 		r.Response("uploadId", u.ID)
 		return record(txn)
@@ -185,12 +185,14 @@ func (r *request) completeUpload(in *CompleteMultipartUploadInput) (*CompleteMul
 	for _, p := range in.Parts {
 		c.Parts = append(c.Parts, object.CompletedPart{Number: p.Number, ETag: p.ETag, Sums: p.Checksums.Values})
 	}
-	if c.Secret, c.Sealing, err = r.sealUpload(u, in.Customer); err != nil {
+	if c.Secret, c.Sealing, err = r.sealUpload(u, in); err != nil {
 		return nil, err
 	}
-	defer c.Secret.Wipe()
-	defer c.Sealing.Wipe()
-	record := r.recordUsing(c.Sealing)
+	if c.Secret != nil {
+		defer c.Secret.Wipe()
+		defer c.Sealing.Wipe()
+	}
+	record := r.recordUsing(u.Wrap.KeyARN)
 	c.Record = func(txn meta.Txn, v *object.Version) error {
 		if v.ID != object.NullVersion {
 			r.Response("x-amz-version-id", v.ID)
@@ -208,15 +210,22 @@ func (r *request) completeUpload(in *CompleteMultipartUploadInput) (*CompleteMul
 }
 
 // sealUpload returns what an upload is sealed under, twice: as what opens its
-// keys and as what will seal them for the object. An SSE-C upload takes the
-// client's key once more, because the object's wrap binds the list of parts.
-func (r *request) sealUpload(u *object.Upload, k CustomerKey) (*sealed.Secret, *object.Sealing, error) {
+// keys and as what will seal them for the object. Like S3, it asks for the client's
+// key of an SSE-C upload only if checksums are to be confirmed; without it, both
+// are nil.
+//
+// Source: Amazon S3 API Reference, CompleteMultipartUpload,
+// x-amz-server-side-encryption-customer-algorithm, read 2026-11-21.
+func (r *request) sealUpload(u *object.Upload, in *CompleteMultipartUploadInput) (*sealed.Secret, *object.Sealing, error) {
 	mode, err := u.Wrap.Mode()
 	if err != nil {
 		return nil, nil, err
 	}
 	r.noteSSE(mode, false)
-	secret, err := r.secret(&u.Wrap, k)
+	if mode == sealed.ModeCustomer && in.Customer.IsZero() && !u.Named && in.Checksum == "" {
+		return nil, nil, nil
+	}
+	secret, err := r.secret(&u.Wrap, in.Customer)
 	if err != nil {
 		return nil, nil, err
 	}

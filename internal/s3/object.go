@@ -86,17 +86,17 @@ func (r *request) prepare(in *PutObjectInput) (*object.Write, error) {
 		if v.ID != object.NullVersion {
 			r.Response("x-amz-version-id", v.ID)
 		}
-		return r.recordUsing(w.Sealing)(txn)
+		return r.recordUsing(w.Sealing.KeyARN)(txn)
 	}
 	return w, nil
 }
 
-// recordUsing returns the record of a change that seals under a key: the key
-// must still be usable when the change commits.
-func (r *request) recordUsing(seal *object.Sealing) object.Record {
+// recordUsing returns the record of a change that seals under a KMS key, if keyARN
+// names one: the key must still be usable when the change commits.
+func (r *request) recordUsing(keyARN string) object.Record {
 	return func(txn meta.Txn) error {
-		if seal.KeyARN != "" {
-			if err := r.s.keys.Usable(txn, seal.KeyARN); err != nil {
+		if keyARN != "" {
+			if err := r.s.keys.Usable(txn, keyARN); err != nil {
 				return kmsError(err)
 			}
 		}
