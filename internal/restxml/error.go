@@ -1,6 +1,11 @@
 package restxml
 
-import "coffer/internal/awserr"
+import (
+	"strings"
+	"unicode/utf8"
+
+	"coffer/internal/awserr"
+)
 
 // Error is an error body.
 type Error struct {
@@ -18,15 +23,29 @@ func (d *Error) write(w *writer) {
 	if msg == "" {
 		msg = d.Err.Code // some clients fail on an empty message
 	}
-	w.text("Message", msg)
+	w.text("Message", carried(msg))
 	for _, f := range d.Err.Fields {
 		if isName(f.Name) {
-			w.text(f.Name, f.Value)
+			w.text(f.Name, carried(f.Value))
 		}
 	}
 	w.text("RequestId", d.RequestID)
 	w.text("HostId", d.HostID)
 	w.close("Error")
+}
+
+// carried replaces the characters that XML 1.0 has no way to carry. An error often
+// repeats what the client sent, a key above all, and a client that can't parse
+// the document does not learn the code either.
+//
+// Source: Extensible Markup Language 1.0 (Fifth Edition), section 2.2.
+func carried(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }
 
 func isName(s string) bool {

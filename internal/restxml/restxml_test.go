@@ -194,3 +194,15 @@ func BenchmarkListingReflection(b *testing.B) {
 		}
 	}
 }
+
+// TestErrorIsAlwaysParsed repeats a key that XML can't carry.
+func TestErrorIsAlwaysParsed(t *testing.T) {
+	b := Append(nil, &Error{Err: awserr.New(404, "NoSuchKey", "No key \x01.").With("Key", "a\x00\x1f\t\uffff\xffé")})
+	var got struct{ Code, Message, Key string }
+	if err := xml.Unmarshal(b, &got); err != nil {
+		t.Fatalf("Unmarshal(%q) = %v", b, err)
+	}
+	if got.Code != "NoSuchKey" || got.Message != "No key \ufffd." || got.Key != "a\ufffd\ufffd\t\ufffd\ufffdé" {
+		t.Errorf("error = %+q", got)
+	}
+}
