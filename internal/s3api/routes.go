@@ -226,6 +226,9 @@ func (c *call) parseQuery() error {
 		switch {
 		case signatureParams[lower], isSumOfNothing(lower, values[0]):
 		case strings.HasPrefix(lower, "x-amz-"):
+			if strings.ContainsFunc(values[0], isControl) {
+				return invalidArgument(name, "", "The parameter %s holds what no header can", name)
+			}
 			if !cloned {
 				c.header, cloned = c.r.Header.Clone(), true
 			}
@@ -240,6 +243,11 @@ func (c *call) parseQuery() error {
 	}
 	return nil
 }
+
+// isControl reports whether r is a control character that no header may hold.
+//
+// Source: RFC 9110, section 5.5.
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // isSumOfNothing reports whether a query parameter is the checksum of an empty
 // body. An SDK that sums every upload puts it into the URLs that it presigns,

@@ -182,6 +182,10 @@ func TestQueryHeaders(t *testing.T) {
 	if w := g.do("PUT", "/b/k?x-amz-acl=private", "x", "x-amz-acl: public-read"); w.Code != 400 {
 		t.Errorf("a header and a parameter that differ = %d; want 400", w.Code)
 	}
+	g = newRig(false)
+	if w := g.do("PUT", "/b/k?x-amz-meta-a=1%0D%0AX-Evil:%202", ""); w.Code != 400 || g.calls != 0 {
+		t.Errorf("a parameter with line breaks = %d; want 400, as of a header", w.Code)
+	}
 	if w := g.do("PUT", "/b/k?x-amz-copy-source=/a/b", ""); w.Code != 200 || g.method != "CopyObject" {
 		t.Errorf("a copy source in the query = %d %s", w.Code, g.method)
 	}
