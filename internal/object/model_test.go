@@ -22,7 +22,7 @@ import (
 // TestModel runs random histories on a store and on a naive model of what the
 // Amazon S3 User Guide says of versioning, and compares every answer.
 func TestModel(t *testing.T) {
-	seeds := uint64(8)
+	seeds := uint64(6)
 	if testing.Short() {
 		seeds = 4
 	}
