@@ -22,6 +22,6 @@
 //	s3w · until · bucket ID · esc(key) · seq  replaced wraps to be forgotten then
 //	s3x · bucket ID                         deleted bucket whose uploads are to be removed
 //
-// Source of the rules: Amazon S3 User Guide and API Reference; docs/spec/rows.md
-// for the rows.
+// Source of the rules: Amazon S3 User Guide and API Reference. The rows are
+// normative in docs/spec/data-directory.md.
 package object
