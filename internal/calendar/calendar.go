@@ -20,7 +20,8 @@ import (
 // Limits of what counts as a plausible wall clock.
 const (
 	// MaxDrift is how far the wall clock may run away from the kernel's
-	// clock, which nobody sets, while the server runs.
+	// clock, which nobody sets, from the start of the server or the last
+	// confirmation on: all small steps together, too.
 	MaxDrift = time.Hour
 	// MaxGap is how long a server may have been down before the first wall
 	// time it reads needs confirmation: the shortest waiting period of a key,
@@ -28,8 +29,16 @@ const (
 	MaxGap = 7 * 24 * time.Hour
 )
 
-// ErrNotForward means that an advance is zero or negative.
-var ErrNotForward = errors.New("calendar: time only moves forward")
+// end bounds calendar time: rows hold it in nanoseconds since 1970, which end in
+// 2262, and deadlines lie a while after it.
+var end = time.Date(2250, 1, 1, 0, 0, 0, 0, time.UTC)
+
+var (
+	// ErrNotForward means that an advance is zero or negative.
+	ErrNotForward = errors.New("calendar: time only moves forward")
+	// ErrTooFar means that an advance leads past the year 2249.
+	ErrTooFar = errors.New("calendar: time can't be moved on so far")
+)
 
 var (
 	rowOffset = []byte("calendar/offset") // int64 nanoseconds
@@ -53,7 +62,7 @@ type Clock struct {
 
 	mu       sync.Mutex // guards all below
 	offset   time.Duration
-	refWall  time.Time     // a wall time that was accepted
+	refWall  time.Time     // the wall time that was accepted last: at the start, or by Confirm
 	refBoot  time.Duration // the boot clock at refWall
 	held     string        // why irreversible deadlines wait; empty if they do not
 	advanced chan struct{} // closed when time is moved on
@@ -68,12 +77,17 @@ func Open(ctx context.Context, cfg Config) (*Clock, error) {
 		start := time.Now()
 		cfg.Boot = func() time.Duration { return time.Since(start) }
 	}
-	c := &Clock{store: cfg.Store, wall: cfg.Wall, boot: cfg.Boot, advanced: make(chan struct{})}
+	c := &Clock{store: cfg.Store, boot: cfg.Boot, advanced: make(chan struct{})}
+	// Without the monotonic reading, by which Sub would see no jump at all.
+	c.wall = func() time.Time { return cfg.Wall().Round(0) }
 	var seen time.Time
 	err := cfg.Store.View(ctx, func(r meta.Reader) error {
 		n, err := getInt(r, rowOffset)
 		if err != nil {
 			return err
+		}
+		if n < 0 {
+			return fmt.Errorf("%w: %s is negative", meta.ErrCorrupt, rowOffset)
 		}
 		c.offset = time.Duration(n)
 		if n, err = getInt(r, rowSeen); n != 0 {
@@ -84,7 +98,7 @@ func Open(ctx context.Context, cfg Config) (*Clock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read calendar: %w", err)
 	}
-	now := cfg.Wall()
+	now := c.wall()
 	c.refWall, c.refBoot = now, cfg.Boot()
 	if !seen.IsZero() {
 		switch gap := now.Sub(seen); {
@@ -131,9 +145,6 @@ func (c *Clock) Check(ctx context.Context) error {
 		c.held = fmt.Sprintf("the wall clock jumped by %s while the server ran", drift.Round(time.Second))
 	}
 	held := c.held
-	if held == "" {
-		c.refWall, c.refBoot = wall, boot
-	}
 	c.mu.Unlock()
 	if held != "" {
 		return nil
@@ -144,7 +155,7 @@ func (c *Clock) Check(ctx context.Context) error {
 // Confirm accepts the wall clock as it is. The function record runs in the same
 // transaction.
 func (c *Clock) Confirm(ctx context.Context, record func(meta.Txn) error) error {
-	now := c.wall()
+	now, boot := c.wall(), c.boot()
 	err := c.store.Update(ctx, func(txn meta.Txn) error {
 		if err := putInt(txn, rowSeen, now.UnixNano()); err != nil {
 			return err
@@ -156,7 +167,7 @@ func (c *Clock) Confirm(ctx context.Context, record func(meta.Txn) error) error 
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.held, c.refWall, c.refBoot = "", now, c.boot()
+	c.held, c.refWall, c.refBoot = "", now, boot
 	return nil
 }
 
@@ -173,8 +184,8 @@ func (c *Clock) Advance(ctx context.Context, d time.Duration, record func(meta.T
 			return err
 		}
 		offset = time.Duration(n) + d
-		if offset < d {
-			return ErrNotForward // beyond 292 years
+		if offset < d || c.wall().Add(offset).After(end) {
+			return ErrTooFar
 		}
 		if err := putInt(txn, rowOffset, int64(offset)); err != nil {
 			return err
