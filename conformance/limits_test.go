@@ -68,7 +68,11 @@ func (u *slowUpload) answer(within time.Duration) answer {
 	if err != nil {
 		u.t.Fatalf("answer of an upload: %v", err)
 	}
-	return readAnswer(u.t, res)
+	a, err := readAnswer(u.t, res)
+	if err != nil {
+		u.t.Fatalf("answer of an upload: %v", err)
+	}
+	return a
 }
 
 func (s *server) makeBucket(name string) {
@@ -89,7 +93,7 @@ func needFiles(t testing.TB, n uint64) {
 	l.Cur, l.Max = n, max(l.Max, n)
 	// The server inherits the limit, because it was set by hand.
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
-		missing(t, fmt.Sprintf("the right to open %d files (ulimit -n)", n))
+		cannot(t, "the test needs %d open files (ulimit -n): %v", n, err)
 	}
 }
 
@@ -209,6 +213,7 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 	refused("a header of 100 KiB", s.newRequest("PUT", "/limits/a", nil, "X-Amz-Meta-Long", strings.Repeat("a", 100<<10)))
+	refused("a header of no meaning of 100 KiB", s.newRequest("PUT", "/limits/a", nil, "X-Other", strings.Repeat("a", 100<<10)))
 	refused("metadata of 9 KiB", s.newRequest("PUT", "/limits/a", nil, "X-Amz-Meta-Long", strings.Repeat("a", 9<<10)))
 	refused("a path of 100 KiB", s.newRequest("GET", "/limits/"+strings.Repeat("a", 100<<10), nil))
 	var many []string

@@ -162,7 +162,12 @@ func trusting(t testing.TB, ca []byte, certs ...tls.Certificate) *http.Client {
 	if !pool.AppendCertsFromPEM(ca) {
 		t.Fatal("no certificate of an authority")
 	}
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: certs}, ForceAttemptHTTP2: true}}
+	conf := &tls.Config{RootCAs: pool}
+	if len(certs) > 0 {
+		// Whether or not the server says that it wants one of these.
+		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certs[0], nil }
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true}}
 }
 
 // TestSelfSigned serves TLS under an authority of its own, which is the same

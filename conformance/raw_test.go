@@ -50,25 +50,30 @@ type answer struct {
 // checks that an answer of S3 with an error is the document that clients expect.
 func (s *server) send(method, path string, body []byte, header ...string) answer {
 	s.t.Helper()
-	res, err := http.DefaultClient.Do(s.newRequest(method, path, bytes.NewReader(body), header...))
+	a, err := s.trySend(method, path, body, header...)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	return a
+}
+
+// trySend is send for requests that may get no answer, and for goroutines.
+func (s *server) trySend(method, path string, body []byte, header ...string) (answer, error) {
+	res, err := http.DefaultClient.Do(s.newRequest(method, path, bytes.NewReader(body), header...))
+	if err != nil {
+		return answer{}, err
 	}
 	return readAnswer(s.t, res)
 }
 
-func readAnswer(t testing.TB, res *http.Response) answer {
-	t.Helper()
+func readAnswer(t testing.TB, res *http.Response) (answer, error) {
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
 	a := answer{status: res.StatusCode, header: res.Header, body: b}
-	if res.StatusCode >= 400 && len(b) > 0 {
+	if err == nil && res.StatusCode >= 400 && len(b) > 0 {
 		a.code = errorCode(t, b)
 	}
-	return a
+	return a, err
 }
 
 // errorCode returns the code of S3's error document. It fails the test for a

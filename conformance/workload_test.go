@@ -38,8 +38,6 @@ type workload struct {
 
 	// tolerant lets the server refuse changes with a status of 5xx.
 	tolerant bool
-	// blobs lets clients write bodies that do not fit into a row.
-	blobs bool
 }
 
 // Buckets of a workload.
@@ -52,7 +50,7 @@ const (
 func newWorkload(t testing.TB, s *server, clients int) *workload {
 	t.Helper()
 	ctx := context.Background()
-	w := &workload{t: t, customer: random(99, 32), blobs: true}
+	w := &workload{t: t, customer: random(99, 32)}
 	key, err := s.kms().CreateKey(ctx, &kms.CreateKeyInput{})
 	if err != nil {
 		t.Fatal(err)
@@ -195,10 +193,10 @@ type version struct {
 
 // An upload is a multipart upload under way.
 type upload struct {
-	id       string
-	parts    []piece // acknowledged
-	etags    []string
-	aborting bool
+	id     string
+	parts  []piece // acknowledged
+	etags  []string
+	ending bool // completing or aborting it was sent, and neither acknowledged nor seen
 }
 
 // A wlKey is a KMS key that a client turns off and on, and an object under it.
@@ -249,13 +247,11 @@ func (c *wlClient) disconnect() { c.transport.CloseIdleConnections() }
 // piece draws a new stretch of bytes: most fit into a row, some are blobs.
 func (c *wlClient) piece() piece {
 	size := c.rand.IntN(8 << 10)
-	if c.w.blobs {
-		switch n := c.rand.IntN(20); {
-		case n == 0:
-			size = 6 << 20
-		case n < 6:
-			size = 300 << 10
-		}
+	switch n := c.rand.IntN(20); {
+	case n == 0:
+		size = 6 << 20
+	case n < 6:
+		size = 300 << 10
 	}
 	return piece{c.w.seeds.Add(1), size}
 }
@@ -432,9 +428,6 @@ const partSize = 5 << 20
 // multipart takes the next step of an upload of two parts.
 func (c *wlClient) multipart(ctx context.Context) error {
 	s, u := c.parts, c.upload
-	if !c.w.blobs {
-		return c.put(ctx, s)
-	}
 	if u == nil {
 		in := &s3.CreateMultipartUploadInput{Bucket: aws.String(wlPlain), Key: &s.key}
 		switch s.seal {
@@ -459,16 +452,23 @@ func (c *wlClient) multipart(ctx context.Context) error {
 			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = c.customerKey()
 		}
 		_, err := c.s3.CompleteMultipartUpload(ctx, in)
-		if err == nil {
+		if err == nil || c.hasEnded(err) {
 			c.upload = nil
 		}
+		if err != nil && c.upload == nil {
+			return nil // verify finds out which of the tries it was
+		}
+		u.ending = true
 		return c.settle("CompleteMultipartUpload "+s.key, s, b, err)
 	case n == 1 && c.rand.IntN(8) == 0:
-		u.aborting = true
 		_, err := c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: aws.String(wlPlain), Key: &s.key, UploadId: &u.id})
+		if c.hasEnded(err) {
+			err = nil
+		}
 		if err == nil {
 			c.upload = nil
 		}
+		u.ending = true
 		return c.done("AbortMultipartUpload "+s.key, err)
 	default:
 		p := piece{c.w.seeds.Add(1), partSize}
@@ -481,12 +481,20 @@ func (c *wlClient) multipart(ctx context.Context) error {
 			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = c.customerKey()
 		}
 		out, err := c.s3.UploadPart(ctx, in)
+		if c.hasEnded(err) {
+			c.upload = nil
+			return nil
+		}
 		if err == nil {
 			u.parts, u.etags = append(u.parts, p), append(u.etags, *out.ETag)
 		}
 		return c.done("UploadPart "+s.key, err)
 	}
 }
+
+// hasEnded reports whether a change fails because an earlier one, in doubt until
+// now, has ended the upload.
+func (c *wlClient) hasEnded(err error) bool { return c.upload.ending && code(err) == "NoSuchUpload" }
 
 // key makes a KMS key with an object under it, or turns one off or on.
 func (c *wlClient) key(ctx context.Context) error {
@@ -585,11 +593,11 @@ func (c *wlClient) verifyUpload(ctx context.Context) {
 		return
 	}
 	out, err := c.s3.ListParts(ctx, &s3.ListPartsInput{Bucket: aws.String(wlPlain), Key: &s.key, UploadId: &u.id})
-	if u.aborting && code(err) == "NoSuchUpload" {
+	if c.hasEnded(err) {
 		c.upload = nil
 		return
 	}
-	u.aborting = false
+	u.ending = false
 	if err != nil {
 		c.w.t.Errorf("ListParts %s = %v; want %d parts", s.key, err, len(u.parts))
 		return
