@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -129,10 +130,29 @@ func (r *request) createBucket(in *CreateBucketInput) (*CreateBucketOutput, erro
 		return nil, err
 	}
 	err = r.s.objects.CreateBucket(r.ctx, b, r.Record)
+	if errors.Is(err, object.ErrBucketOwned) && region == defaultRegion {
+		err = r.createAgain(in.Bucket)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &CreateBucketOutput{Location: "/" + in.Bucket, BucketARN: arn.Bucket(in.Bucket)}, nil
+}
+
+// createAgain answers the creation of a bucket that the caller owns in us-east-1,
+// where S3 has always taken it: nothing changes.
+//
+// Source: Amazon S3 API Reference, "Error responses", BucketAlreadyOwnedByYou, read
+// 2026-11-21.
+func (r *request) createAgain(name string) error {
+	b, err := r.s.objects.Bucket(r.ctx, name)
+	if err != nil {
+		return err
+	}
+	if b.Region != defaultRegion {
+		return object.ErrBucketOwned
+	}
+	return r.s.objects.UpdateBucket(r.ctx, b, func(*object.Bucket) error { return nil }, r.Record)
 }
 
 // location returns the region for a location constraint, as the endpoint of the
