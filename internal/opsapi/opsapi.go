@@ -112,9 +112,11 @@ func (h *Handler) word(err error) *awserr.Error {
 	if e := awserr.As(err); e != nil {
 		return e
 	}
-	var denied *authz.Denied
-	if errors.As(err, &denied) {
+	if denied, ok := errors.AsType[*authz.Denied](err); ok {
 		return awserr.New(403, "AccessDeniedException", "%s", denied.Error())
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return awserr.New(413, "RequestEntityTooLargeException", "The request body is longer than %d bytes.", maxBody)
 	}
 	if errors.Is(err, meta.ErrUnavailable) || errors.Is(err, authz.ErrUnrecorded) {
 		return awserr.New(503, "ServiceUnavailableException", "The storage can't be written now.").Because(err)
@@ -152,7 +154,7 @@ func (h *Handler) advance(ctx context.Context, call *authz.Call, body []byte) (a
 	}
 	call.Param("advance", d.String())
 	if _, err := h.cfg.Clock.Advance(ctx, d, call.Record); err != nil {
-		if errors.Is(err, calendar.ErrNotForward) {
+		if errors.Is(err, calendar.ErrTooFar) {
 			return nil, awserr.New(400, "ValidationException", "Time can't be moved on so far.")
 		}
 		return nil, err
