@@ -54,16 +54,17 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(
 		usage(stderr)
 		return exitUsage
 	}
-	switch args[0] {
+	name := args[0]
+	switch name {
 	case "-h", "--help", "help":
 		usage(stdout)
 		return exitOK
 	case "--version":
-		args[0] = "version"
+		name = "version"
 	}
-	i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] })
+	i := slices.IndexFunc(commands, func(c command) bool { return c.name == name })
 	if i < 0 {
-		fmt.Fprintf(stderr, "coffer: no command is called %q\n\n", args[0])
+		fmt.Fprintf(stderr, "coffer: no command is called %q\n\n", name)
 		usage(stderr)
 		return exitUsage
 	}

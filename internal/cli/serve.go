@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/pflag"
@@ -67,16 +68,8 @@ coffer init --data /var/lib/coffer --account 210987654321`)
 	if err != nil {
 		return e.misuse("init", err)
 	}
-	s, err := server.Open(ctx, cfg, true, log)
-	if err != nil {
+	if err := server.Init(ctx, cfg, log); err != nil {
 		return e.failed("init", explain(err, cfg))
-	}
-	isNew := s.IsNew
-	if err := s.Close(ctx); err != nil {
-		return e.failed("init", err)
-	}
-	if !isNew {
-		return e.failed("init", fmt.Errorf("%s is a data directory already", cfg.Data))
 	}
 	fmt.Fprintf(e.stdout, "%s is ready. Its root access key is in %s/credentials.\n", cfg.Data, cfg.Data)
 	return exitOK
@@ -114,6 +107,11 @@ func benchmark(ctx context.Context, e *environment, args []string) int {
 var Version = "devel"
 
 func version(_ context.Context, e *environment, args []string) int {
+	fs := e.flags("version", "Print the version, the revision and the Go release that built it.", `
+coffer version`)
+	if exit, ok := e.parse(fs, args, 0); !ok {
+		return exit
+	}
 	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -121,7 +119,7 @@ func version(_ context.Context, e *environment, args []string) int {
 				revision = " " + s.Value
 			}
 		}
-		fmt.Fprintf(e.stdout, "coffer %s%s %s\n", Version, revision, info.GoVersion)
 	}
+	fmt.Fprintf(e.stdout, "coffer %s%s %s\n", Version, revision, runtime.Version())
 	return exitOK
 }

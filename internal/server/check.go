@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"coffer/internal/blob"
@@ -54,7 +53,9 @@ const (
 // cut, and walks every row, wrap and blob; without it, it checks the blobs' own
 // checksums. It returns an error only if it could not look.
 func Check(ctx context.Context, cfg *config.Server, opts CheckOptions, log *slog.Logger, report func(CheckFinding)) error {
-	if _, err := os.Stat(filepath.Join(cfg.Data, stampFile)); err != nil {
+	if stamped, err := isStamped(cfg.Data); err != nil {
+		return err
+	} else if !stamped {
 		return fmt.Errorf("%w: %s", ErrNoData, cfg.Data)
 	}
 	c := &check{cfg: cfg, opts: opts, log: log, report: report}
@@ -117,6 +118,10 @@ func (c *check) tables(ctx context.Context) (whole bool, err error) {
 	defer lock.Close(ctx)
 	if _, err := lock.lock(ctx, c.cfg, false); err != nil {
 		return false, err
+	}
+	if err := checkRows(c.cfg.Data); err != nil {
+		c.fail(kindMetadata, err.Error())
+		return false, nil
 	}
 	rows, err := pebble.Open(pebble.Config{Dir: filepath.Join(c.cfg.Data, metaDir), MinFreeBytes: -1, Log: c.log})
 	if errors.Is(err, meta.ErrCorrupt) {

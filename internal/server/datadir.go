@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"coffer/internal/durable"
+	"coffer/internal/meta"
 )
 
 // Format is the version of the data directory that this program writes.
@@ -35,6 +36,8 @@ var (
 	ErrNotData = errors.New("server: directory is not a data directory")
 	// ErrNoData means that there is no data directory where one is needed.
 	ErrNoData = errors.New("server: no data directory")
+	// ErrIsData means that there is a data directory where one is to be made.
+	ErrIsData = errors.New("server: it is a data directory already")
 )
 
 // A stamp says what a data directory is. It is written last when one is made,
@@ -77,6 +80,25 @@ func prepare(ctx context.Context, dir string, create, devClock bool) (st stamp, 
 		}
 	}
 	return st, false, nil
+}
+
+// isStamped reports whether dir holds a stamp, whatever is in it.
+func isStamped(dir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, stampFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// checkRows makes sure that a stamped directory still has a row store: the engine
+// would make a new one in its place and remove what is left of the old.
+func checkRows(dir string) error {
+	found, err := filepath.Glob(filepath.Join(dir, metaDir, "marker.manifest.*"))
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("%w: %s names no manifest", meta.ErrCorrupt, filepath.Join(dir, metaDir))
+	}
+	return err
 }
 
 func (s stamp) write(dir string) error {

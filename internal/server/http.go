@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +80,7 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	start := time.Now()
 	api := r.api(req)
 	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), timeout: r.timeout}
-	counted := &countedBody{ReadCloser: req.Body, control: rec.control, timeout: r.timeout}
+	counted := newCountedBody(req.Body, rec.control, r.timeout)
 	req.Body = counted
 	req = req.WithContext(context.WithValue(req.Context(), factsKey{}, f))
 
@@ -193,16 +194,34 @@ type countedBody struct {
 	timeout time.Duration
 	n       int64
 	next    time.Time // when the deadline is set anew
+	// ended says that nothing more is to come. net/http then waits on the
+	// connection for the client to go away, and would take the end of a read
+	// deadline for it: there must be none.
+	ended bool
 }
 
-func (b *countedBody) Read(p []byte) (int, error) {
-	if now := time.Now(); now.After(b.next) {
-		// Set anew at most four times in a timeout: it costs a system call.
+// newCountedBody sets the first deadline at once: net/http reads the rest of a
+// body that the handler leaves, and would wait for it for ever.
+func newCountedBody(body io.ReadCloser, control *http.ResponseController, timeout time.Duration) *countedBody {
+	b := &countedBody{ReadCloser: body, control: control, timeout: timeout, ended: body == http.NoBody}
+	b.extend()
+	return b
+}
+
+// extend sets the deadline anew, at most four times in a timeout: it costs a
+// system call.
+func (b *countedBody) extend() {
+	if now := time.Now(); !b.ended && now.After(b.next) {
 		b.next = now.Add(b.timeout / 4)
 		_ = b.control.SetReadDeadline(now.Add(b.timeout))
 	}
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	b.extend()
 	n, err := b.ReadCloser.Read(p)
 	b.n += int64(n)
+	b.ended = b.ended || err != nil
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		err = awserr.New(400, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.")
@@ -263,15 +282,28 @@ func (q quiet) Write(p []byte) (int, error) {
 // wait in the kernel's queue.
 type limitedListener struct {
 	net.Listener
-	slots chan struct{}
+	slots  chan struct{}
+	closed chan struct{}
+	close  func() error
 }
 
 func limitListener(l net.Listener, n int) net.Listener {
-	return &limitedListener{l, make(chan struct{}, n)}
+	closed := make(chan struct{})
+	return &limitedListener{l, make(chan struct{}, n), closed, sync.OnceValue(func() error {
+		close(closed)
+		return l.Close()
+	})}
 }
 
+// Close also ends an Accept that waits for a connection to be closed.
+func (l *limitedListener) Close() error { return l.close() }
+
 func (l *limitedListener) Accept() (net.Conn, error) {
-	l.slots <- struct{}{}
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
 	c, err := l.Listener.Accept()
 	if err != nil {
 		<-l.slots
@@ -291,12 +323,4 @@ func (c *limitedConn) Close() error {
 		<-c.slots
 	}
 	return c.Conn.Close()
-}
-
-// ReadFrom lets the kernel copy where net/http can make use of it.
-func (c *limitedConn) ReadFrom(r io.Reader) (int64, error) {
-	if rf, ok := c.Conn.(io.ReaderFrom); ok {
-		return rf.ReadFrom(r)
-	}
-	return io.Copy(struct{ io.Writer }{c.Conn}, r)
 }

@@ -90,6 +90,26 @@ func Open(ctx context.Context, cfg *config.Server, create bool, log *slog.Logger
 	return s, nil
 }
 
+// Init makes the data directory that cfg names, and leaves one that is there as it
+// is: that is ErrIsData.
+func Init(ctx context.Context, cfg *config.Server, log *slog.Logger) error {
+	stamped, err := isStamped(cfg.Data)
+	if err != nil {
+		return err
+	}
+	if stamped {
+		return fmt.Errorf("%w: %s", ErrIsData, cfg.Data)
+	}
+	s, err := Open(ctx, cfg, true, log)
+	if err != nil {
+		return err
+	}
+	if !s.IsNew { // another process was faster
+		err = fmt.Errorf("%w: %s", ErrIsData, cfg.Data)
+	}
+	return errors.Join(err, s.Close(ctx))
+}
+
 // onClose adds what Close does, in reverse order.
 func (s *Stack) onClose(fn func() error) { s.closers = append(s.closers, fn) }
 
@@ -108,6 +128,14 @@ func (s *Stack) lock(ctx context.Context, cfg *config.Server, create bool) (st s
 	if create {
 		if err := durable.MkdirAll(durable.OS{}, s.Dir, 0o700); err != nil {
 			return st, fmt.Errorf("make data directory: %w", err)
+		}
+		// Before the lock leaves a file in somebody else's directory.
+		if stamped, err := isStamped(s.Dir); err != nil {
+			return st, err
+		} else if !stamped {
+			if err := checkEmpty(s.Dir); err != nil {
+				return st, err
+			}
 		}
 	} else if _, err := os.Stat(s.Dir); errors.Is(err, fs.ErrNotExist) {
 		return st, fmt.Errorf("%w: %s", ErrNoData, s.Dir)
@@ -138,6 +166,11 @@ func (s *Stack) openStores(ctx context.Context, cfg *config.Server) error {
 		return fmt.Errorf("open root of trust: %w", err)
 	}
 	s.onClose(func() error { s.Root.Close(); return nil })
+	if !s.IsNew {
+		if err := checkRows(s.Dir); err != nil {
+			return fmt.Errorf("open metadata: %w", err)
+		}
+	}
 	minFree := cfg.MinFree
 	if minFree == 0 {
 		minFree = -1
