@@ -74,11 +74,11 @@ func TestRclone(t *testing.T) {
 	rclone("sync", "c:rclone/up", "down")
 	s.run(work, nil, "diff", "-r", "src", "down")
 
-	// SSE-C, which goes over TLS only. In one piece: this client does not send
-	// the key when it completes an upload in parts.
+	// SSE-C, which goes over TLS only. This client does not send the key when it
+	// completes an upload in parts.
 	k.allowSSEC(t, "rclone")
 	_, key, _ := sseC(random(42, 32))
-	secret := []string{"--s3-upload-cutoff", "100M", "--s3-sse-customer-algorithm", "AES256", "--s3-sse-customer-key-base64", *key}
+	secret := []string{"--s3-upload-cutoff", "5M", "--s3-chunk-size", "5M", "--s3-sse-customer-algorithm", "AES256", "--s3-sse-customer-key-base64", *key}
 	rclone(append(secret, "copy", "src", "c:rclone/secret")...)
 	rclone(append(secret, "sync", "c:rclone/secret", "opened")...)
 	s.run(work, nil, "diff", "-r", "src", "opened")

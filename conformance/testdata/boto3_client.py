@@ -96,8 +96,7 @@ def test_customer_keys():
     refused("InvalidRequest", s3.get_object, Bucket=bucket, Key="c")
     refused("AccessDenied", s3.get_object, Bucket=bucket, Key="c", SSECustomerAlgorithm="AES256", SSECustomerKey=b"x" * 32)
     transfers("small", data(1000), ssec, ssec, bucket)
-    if NEW:  # the old one does not send the key when it completes an upload
-        transfers("large", data(2 * PART + 5), ssec, ssec, bucket)
+    transfers("large", data(2 * PART + 5), ssec, ssec, bucket)
 
 
 def unblock(bucket):
