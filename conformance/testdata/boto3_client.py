@@ -120,7 +120,7 @@ def test_errors():
     equal("modelled", isinstance(e, s3.exceptions.NoSuchKey), True)
     refused("404", s3.head_object, Bucket=BUCKET, Key="none")
     refused("NoSuchBucket", s3.list_objects_v2, Bucket="none-such")
-    refused("BucketAlreadyOwnedByYou", s3.create_bucket, Bucket=BUCKET)
+    s3.create_bucket(Bucket=BUCKET)  # in us-east-1 it is no error
     refused("InvalidRange", s3.get_object, Bucket=BUCKET, Key="small", Range="bytes=5000-")
     refused("304", s3.get_object, Bucket=BUCKET, Key="small", IfNoneMatch=s3.head_object(Bucket=BUCKET, Key="small")["ETag"])
     refused("NoSuchBucketPolicy", s3.get_bucket_policy, Bucket=BUCKET)
