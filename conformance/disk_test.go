@@ -13,9 +13,6 @@ import (
 	"time"
 )
 
-// minFree is what the servers of these tests leave free on their small volumes.
-const minFree = 32 << 20
-
 // Sizes of the objects that fill a volume: one is a blob, the other lies in a
 // row.
 const (
@@ -113,8 +110,8 @@ func TestDiskFull(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			v := newVolume(t, "ext4", 224, tt.mkfs...)
-			args := []string{"--allow-sse-c", "--dev-clock", "--min-free", strconv.Itoa(minFree)}
+			v := newVolume(t, "ext4", 320, tt.mkfs...)
+			args := []string{"--allow-sse-c", "--dev-clock"}
 			s := startAt(t, v.data(), args...)
 			w := newWorkload(t, s, 3)
 			w.tolerant = true
@@ -146,8 +143,8 @@ func TestDiskFull(t *testing.T) {
 // TestDiskTaken lets somebody else take the last byte of the disk, and give it
 // back.
 func TestDiskTaken(t *testing.T) {
-	v := newVolume(t, "ext4", 384, "-m", "0")
-	args := []string{"--allow-sse-c", "--min-free", strconv.Itoa(minFree)}
+	v := newVolume(t, "ext4", 512, "-m", "0")
+	args := []string{"--allow-sse-c"}
 	s := startAt(t, v.data(), args...)
 	w := newWorkload(t, s, 3)
 	w.tolerant = true
@@ -183,8 +180,8 @@ func TestDiskTaken(t *testing.T) {
 // TestDiskReadOnly makes the file system read-only under a server, as it makes
 // itself after an error.
 func TestDiskReadOnly(t *testing.T) {
-	v := newVolume(t, "ext4", 192)
-	args := []string{"--allow-sse-c", "--min-free", strconv.Itoa(minFree)}
+	v := newVolume(t, "ext4", 384)
+	args := []string{"--allow-sse-c"}
 	s := startAt(t, v.data(), args...)
 	w := newWorkload(t, s, 3)
 	w.tolerant = true
@@ -226,7 +223,7 @@ func TestDiskErrors(t *testing.T) {
 	}
 	strace := tool(t, "strace")
 	v := newVolume(t, "ext4", 512)
-	args := []string{"--allow-sse-c", "--min-free", strconv.Itoa(minFree)}
+	args := []string{"--allow-sse-c"}
 	s := startAt(t, v.data(), args...)
 	w := newWorkload(t, s, 3)
 	w.tolerant = true
