@@ -76,9 +76,7 @@ func (w *workload) workFor(s *server, d time.Duration) {
 func (v *volume) wantAll(s *server, w *workload, args []string) *server {
 	w.t.Helper()
 	w.verify(s)
-	s.cmd.Process.Signal(syscall.SIGSTOP)
-	v.cut()
-	s.kill()
+	v.cutUnder(s)
 	v.unmount()
 	v.mount()
 	s = startAt(v.t, s.dir, args...)
