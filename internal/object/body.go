@@ -55,6 +55,9 @@ func (s *Store) receive(ctx context.Context, body *Body, suite sealed.Suite, wan
 			s.drop(out)
 		}
 	}()
+	if err := s.room(); err != nil {
+		return nil, err
+	}
 	if out.algorithm == "" {
 		out.algorithm = checksum.CRC64NVME
 	}
@@ -179,6 +182,9 @@ func (s *Store) sealBlob(ctx context.Context, b *sealedBody, id [32]byte, body *
 		}
 		if last {
 			break
+		}
+		if err := s.room(); err != nil {
+			return err
 		}
 		n, err = fill(body, buf, w.Content().Length)
 		if last = err == io.EOF; err != nil && !last {

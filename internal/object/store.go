@@ -79,6 +79,11 @@ type Config struct {
 	Log     *slog.Logger
 	// RecoveryWindow is how long the wrap that a re-keying replaced is kept.
 	RecoveryWindow time.Duration
+	// Room returns an error that wraps [blob.ErrUnavailable] when there is no
+	// room for more bodies; nil means that there always is. It leaves more room
+	// than meta needs, so that deleting still works on a full disk. It is
+	// called for every 256 KiB.
+	Room func() error
 }
 
 // A Store holds buckets and objects. It is safe for concurrent use.
@@ -91,6 +96,7 @@ type Store struct {
 	rand    io.Reader
 	log     *slog.Logger
 	window  time.Duration
+	room    func() error
 	minPart int64 // MinPartSize, or less in tests
 
 	sealedBytes atomic.Int64
@@ -109,6 +115,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		meta: cfg.Meta, blobs: cfg.Blobs, service: cfg.Service, id: cfg.StoreID, now: cfg.Now, rand: cfg.Rand,
 		log: cfg.Log, window: cfg.RecoveryWindow, minPart: MinPartSize,
+	}
+	if s.room = cfg.Room; s.room == nil {
+		s.room = func() error { return nil }
 	}
 	if err := s.dropIntents(ctx); err != nil {
 		return nil, fmt.Errorf("remove unfinished uploads: %w", err)

@@ -181,8 +181,7 @@ func (s *Stack) openStores(ctx context.Context, cfg *config.Server) error {
 	}
 	s.onClose(s.Rows.Close)
 	s.Meta = sealrows.New(s.Rows, sealrows.Key(s.Root.StoreKey()), rand.Reader)
-	// Blobs stop earlier than rows: deleting them on a full disk takes rows.
-	s.Blobs, err = disk.Open(disk.Config{Dir: filepath.Join(s.Dir, blobDir), MinFreeBytes: 2 * cfg.MinFree})
+	s.Blobs, err = disk.Open(disk.Config{Dir: filepath.Join(s.Dir, blobDir)})
 	if err != nil {
 		return fmt.Errorf("open blobs: %w", err)
 	}
@@ -209,6 +208,8 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 	s.Objects, err = object.Open(ctx, object.Config{
 		Meta: s.Meta, Blobs: s.Blobs, Service: serviceKeys{s.Keys}, StoreID: s.Root.StoreID(), Now: s.Clock.Now,
 		Rand: rand.Reader, Log: s.log, RecoveryWindow: cfg.RecoveryWindow,
+		// Bodies stop earlier than rows: deleting them on a full disk takes rows.
+		Room: func() error { return room(s.Dir, 2*cfg.MinFree) },
 	})
 	if err != nil {
 		return err

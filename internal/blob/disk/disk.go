@@ -23,7 +23,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 
 	"coffer/internal/blob"
 	"coffer/internal/durable"
@@ -46,13 +45,6 @@ type Config struct {
 	Dir string
 	// FS is the file system; nil means that of the machine.
 	FS durable.FS
-	// MinFreeBytes is kept free: a write that would start below it is refused
-	// with blob.ErrUnavailable. It should be above what the metadata on the same
-	// file system keeps, because deleting a blob takes a write there. 0 keeps
-	// nothing.
-	MinFreeBytes int64
-	// Free tells how many bytes are free where Dir lies; durable.Free if nil.
-	Free func(dir string) (int64, error)
 }
 
 // A Store is a directory of blobs. One process may open it at a time: the
@@ -60,8 +52,6 @@ type Config struct {
 type Store struct {
 	dir     string
 	fsys    durable.FS
-	minFree int64
-	free    func(dir string) (int64, error)
 	buffers buffers
 	direct  atomic.Bool   // the file system takes direct writes, as far as known
 	tmpName atomic.Uint64 // the last name used under tmp
@@ -98,10 +88,7 @@ func (s *Store) Stats() Stats {
 // Open opens the store in cfg.Dir, makes what is missing and removes what an
 // earlier process left unfinished.
 func Open(cfg Config) (*Store, error) {
-	s := &Store{dir: cfg.Dir, fsys: cfg.FS, minFree: cfg.MinFreeBytes, free: cfg.Free}
-	if s.free == nil {
-		s.free = durable.Free
-	}
+	s := &Store{dir: cfg.Dir, fsys: cfg.FS}
 	if s.fsys == nil {
 		s.fsys = durable.OS{}
 	}
@@ -165,27 +152,12 @@ func (s *Store) Create(ctx context.Context, id string, sizeHint int64) (blob.Wri
 		id:    id,
 		tmp:   filepath.Join(s.dir, tmpDir, strconv.FormatUint(s.tmpName.Add(1), 10)),
 	}
-	if err := s.room(); err != nil {
-		return nil, unavailable("create blob "+id, err)
-	}
 	isSmall := sizeHint >= 0 && sizeHint <= maxCached
 	var err error
 	if w.file, w.direct, err = s.createTemp(w.tmp, !isSmall && s.direct.Load()); err != nil {
 		return nil, unavailable("create blob "+id, err)
 	}
 	return w, nil
-}
-
-// room returns ENOSPC if less than the reserve is free.
-func (s *Store) room() error {
-	if s.minFree <= 0 {
-		return nil
-	}
-	free, err := s.free(s.dir)
-	if err == nil && free < s.minFree {
-		err = syscall.ENOSPC
-	}
-	return err
 }
 
 // Delete implements [blob.Store].

@@ -104,9 +104,6 @@ func (w *writer) flush() error {
 	if err := w.wait(); err != nil {
 		return err
 	}
-	if err := w.store.room(); err != nil {
-		return err
-	}
 	buf, off, pending := w.buf, w.off, make(chan error, 1)
 	w.buf, w.n, w.off, w.pending = nil, 0, off+int64(len(buf)), pending
 	go func() {
