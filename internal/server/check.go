@@ -141,6 +141,11 @@ func (c *check) tables(ctx context.Context) (whole bool, err error) {
 
 // blobs compares every blob with its own checksums.
 func (c *check) blobs(ctx context.Context) error {
+	lock := &Stack{Dir: c.cfg.Data}
+	defer lock.Close(ctx)
+	if _, err := lock.lock(ctx, c.cfg, false); err != nil {
+		return err
+	}
 	store, err := disk.Open(disk.Config{Dir: filepath.Join(c.cfg.Data, blobDir)})
 	if err != nil {
 		return err
