@@ -40,8 +40,6 @@ var uses = map[string]string{
 	"awsjson":       "awserr",
 	"awsquery":      "awserr",
 	"restxml":       "awserr",
-	"key":           "trail",
-	"object":        "trail",
 	"guard":         "trail",
 	"authz":         "authn",
 	"iam":           "authn authz",
