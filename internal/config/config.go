@@ -98,8 +98,8 @@ func (c *Server) Resolve(fs *pflag.FlagSet, file string, getenv func(string) str
 			return
 		}
 		if v, ok := values[f.Name]; ok {
-			if e := f.Value.Set(v); e != nil {
-				err = fmt.Errorf("%s: %s: %w", file, f.Name, e)
+			if e := f.Value.Set(v.text); e != nil {
+				err = fmt.Errorf("%s:%d: %s: %w", file, v.line, f.Name, e)
 			}
 		}
 	})
@@ -117,8 +117,14 @@ func EnvName(flag string) string {
 	return "COFFER_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// A value is a setting in a configuration file, as it would stand in a flag.
+type value struct {
+	text string
+	line int
+}
+
 // readFile returns the settings in a configuration file, by flag name.
-func readFile(name string, fs *pflag.FlagSet) (map[string]string, error) {
+func readFile(name string, fs *pflag.FlagSet) (map[string]value, error) {
 	if name == "" {
 		return nil, nil
 	}
@@ -129,25 +135,25 @@ func readFile(name string, fs *pflag.FlagSet) (map[string]string, error) {
 	return parse(name, b, fs)
 }
 
-func parse(name string, b []byte, fs *pflag.FlagSet) (map[string]string, error) {
+func parse(name string, b []byte, fs *pflag.FlagSet) (map[string]value, error) {
 	var doc map[string]yaml.Node
 	if err := yaml.NewDecoder(bytes.NewReader(b)).Decode(&doc); err != nil && len(bytes.TrimSpace(b)) > 0 {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	values := make(map[string]string, len(doc))
+	values := make(map[string]value, len(doc))
 	for k, n := range doc {
 		if fs.Lookup(k) == nil || k == "config" || k == "help" {
 			return nil, fmt.Errorf("%s:%d: no setting is called %q", name, n.Line, k)
 		}
 		switch n.Kind {
 		case yaml.ScalarNode:
-			values[k] = n.Value
+			values[k] = value{n.Value, n.Line}
 		case yaml.SequenceNode:
 			var list []string
 			if err := n.Decode(&list); err != nil {
 				return nil, fmt.Errorf("%s:%d: %s: %w", name, n.Line, k, err)
 			}
-			values[k] = strings.Join(list, ",")
+			values[k] = value{strings.Join(list, ","), n.Line}
 		default:
 			return nil, fmt.Errorf("%s:%d: %s takes a value or a list", name, n.Line, k)
 		}

@@ -68,3 +68,10 @@ func TestRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestFileErrorsNameTheLine(t *testing.T) {
+	_, err := resolve(t, nil, nil, "region: eu-west-1\n\nidle-timeout: soon\n")
+	if err == nil || !strings.Contains(err.Error(), "coffer.yaml:3: idle-timeout: ") {
+		t.Errorf("Resolve = %v; want file, line and name", err)
+	}
+}
