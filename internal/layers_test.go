@@ -26,7 +26,7 @@ var floors = []string{
 	// Domains: the rules. They see stores only as interfaces.
 	"calendar identity key object trail guard",
 	// Services: the operations, authorized and recorded.
-	"authn authz iam kms s3 sts org rolesanywhere cloudtrail",
+	"authn authz admin iam kms s3 sts org rolesanywhere cloudtrail",
 	// Fronts: wire protocols and pages.
 	"s3api kmsapi iamapi xksapi console opsapi",
 	// Programs.
@@ -42,6 +42,7 @@ var uses = map[string]string{
 	"restxml":       "awserr",
 	"guard":         "trail",
 	"authz":         "authn",
+	"admin":         "authn authz",
 	"iam":           "authn authz",
 	"kms":           "authn authz",
 	"s3":            "authn authz",

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"coffer/internal/admin"
 	"coffer/internal/authn"
 	"coffer/internal/authz"
 	"coffer/internal/calendar"
@@ -41,7 +42,8 @@ var day0 = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 type fixture struct {
 	*Handler
 	t        *testing.T
-	cfg      *Config
+	cfg      *admin.Config
+	ops      Config
 	store    *metatest.Faults
 	trail    *trail.Trail
 	wall     time.Time
@@ -50,7 +52,7 @@ type fixture struct {
 	log      bytes.Buffer
 }
 
-func newFixture(t *testing.T, change func(*Config)) *fixture {
+func newFixture(t *testing.T, change func(*admin.Config)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, store: metatest.NewFaults(mem.New()), wall: day0}
 	log := slog.New(slog.NewTextHandler(&f.log, nil))
@@ -82,7 +84,7 @@ func newFixture(t *testing.T, change func(*Config)) *fixture {
 	metrics.Observe("s3", "GetObject", 503, time.Millisecond, 0, 7)
 	metrics.Gauge("coffer_root_epoch", "Epoch.", func() float64 { return 3 })
 	metrics.Counter("coffer_sealed_bytes_total", "Sealed.", func() float64 { return 4 })
-	f.cfg = &Config{
+	f.ops = Config{
 		Authenticate: func(r *http.Request) (*authn.Caller, []byte, error) {
 			facts := authn.Facts{RequestID: "0123456789ABCDEF"}
 			c, body, err := auth.JSON(r, "coffer", facts)
@@ -92,15 +94,20 @@ func newFixture(t *testing.T, change func(*Config)) *fixture {
 			b, err := io.ReadAll(body)
 			return c, b, err
 		},
-		Gate: authz.NewGate(f.trail), Clock: clock, Metrics: metrics.Handler(), Account: account, DevClock: true,
-		Ready:    func(context.Context) error { return f.unready },
+		Metrics: metrics.Handler(),
+		Ready:   func(context.Context) error { return f.unready },
+		Log:     log,
+	}
+	f.cfg = &admin.Config{
+		Gate: authz.NewGate(f.trail), Clock: clock, Account: account, DevClock: true,
 		Advanced: func(context.Context) error { f.advanced++; return nil },
 		Log:      log,
 	}
 	if change != nil {
 		change(f.cfg)
 	}
-	f.Handler = New(*f.cfg)
+	f.ops.Admin = admin.New(*f.cfg)
+	f.Handler = New(f.ops)
 	return f
 }
 
@@ -302,7 +309,7 @@ func TestAdvanceClockRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFixture(t, func(c *Config) { c.DevClock = tt.devClock })
+			f := newFixture(t, func(c *admin.Config) { c.DevClock = tt.devClock })
 			w := f.send(tt.key, "POST", Prefix+"dev/clock", tt.body)
 			if got := code(t, w); w.Code != tt.status || got != tt.code {
 				t.Errorf("advance = %d %s; want %d %s", w.Code, w.Body, tt.status, tt.code)
@@ -381,7 +388,7 @@ func TestStoreFails(t *testing.T) {
 
 // What goes wrong inside goes to the log and not to the client.
 func TestInternalError(t *testing.T) {
-	f := newFixture(t, func(c *Config) {
+	f := newFixture(t, func(c *admin.Config) {
 		c.Advanced = func(context.Context) error { return errors.New("open /var/lib/coffer") }
 	})
 	w := f.send(ownKey, "POST", Prefix+"clock/confirm", "")

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"coffer/internal/admin"
 	"coffer/internal/authn"
 	"coffer/internal/config"
 	"coffer/internal/meta"
@@ -100,9 +101,11 @@ func announce(s *Stack, cfg *config.Server, log *slog.Logger) {
 // newOps returns the operators' API of a stack.
 func newOps(s *Stack, cfg *config.Server, w *worker) *opsapi.Handler {
 	return opsapi.New(opsapi.Config{
+		Admin: admin.New(admin.Config{
+			Gate: s.Gate, Clock: s.Clock, Account: cfg.Account, DevClock: s.DevClock, Advanced: w.sweep, Log: s.log,
+		}),
 		Authenticate: func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, "coffer", r) },
-		Gate:         s.Gate, Clock: s.Clock, Account: cfg.Account, DevClock: s.DevClock,
-		Metrics: w.metrics.Handler(), Advanced: w.sweep, Log: s.log,
+		Metrics:      w.metrics.Handler(), Log: s.log,
 		Ready: func(ctx context.Context) error {
 			return s.Meta.View(ctx, func(meta.Reader) error { return nil })
 		},
