@@ -79,7 +79,7 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	h.Set("X-Amz-Id-2", f.HostID)
 	start := time.Now()
 	api := r.api(req)
-	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), timeout: r.timeout}
+	rec := newRecorder(w, r.timeout)
 	counted := newCountedBody(req.Body, rec.control, r.timeout)
 	req.Body = counted
 	req = req.WithContext(context.WithValue(req.Context(), factsKey{}, f))
@@ -229,7 +229,9 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A recorder counts an answer and gives up a client that does not take it.
+// A recorder counts an answer and gives up a client that does not take it. A
+// deadline stays on the connection, so each answer sets its own, also one without a
+// body.
 type recorder struct {
 	http.ResponseWriter
 	control *http.ResponseController
@@ -238,6 +240,14 @@ type recorder struct {
 	n       int64
 	next    time.Time
 	op      string
+}
+
+// newRecorder sets the first deadline at once, for the "100 Continue" that
+// net/http writes by itself.
+func newRecorder(w http.ResponseWriter, timeout time.Duration) *recorder {
+	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), timeout: timeout}
+	rec.extend()
+	return rec
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -250,17 +260,24 @@ func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
 	}
+	w.extend()
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// extend sets the deadline anew, at most four times in a timeout. It is later than
+// that of the body: net/http waits for the rest of a short body before it writes.
+func (w *recorder) extend() {
+	if now := time.Now(); now.After(w.next) {
+		w.next = now.Add(w.timeout / 4)
+		_ = w.control.SetWriteDeadline(now.Add(w.timeout + w.timeout/2))
+	}
 }
 
 func (w *recorder) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	if now := time.Now(); now.After(w.next) {
-		w.next = now.Add(w.timeout / 4)
-		_ = w.control.SetWriteDeadline(now.Add(w.timeout))
-	}
+	w.extend()
 	n, err := w.ResponseWriter.Write(p)
 	w.n += int64(n)
 	return n, err
