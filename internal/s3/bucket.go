@@ -220,17 +220,6 @@ func (s *Service) GetBucketLocation(ctx context.Context, c *authn.Caller, in *Bu
 	return finish(r, out, err)
 }
 
-// authorizeAnyRegion is authorize for GetBucketLocation, which clients call to
-// learn the region: it works whichever region the request was signed for.
-func (r *request) authorizeAnyRegion(action string) error {
-	c := *r.c
-	if b, err := r.s.objects.Bucket(r.ctx, r.bucketName); err == nil {
-		c.Region = b.Region
-	}
-	r.c = &c
-	return r.authorize(action)
-}
-
 // PutBucketVersioning enables or suspends versioning.
 func (s *Service) PutBucketVersioning(ctx context.Context, c *authn.Caller, in *PutBucketVersioningInput) error {
 	r := s.begin(ctx, c, "PutBucketVersioning", managementWrite, in.Bucket, "", in.ExpectedBucketOwner)

@@ -54,18 +54,13 @@ func (r *request) bucketKey(out *object.Sealing, keyID string) error {
 	keys.mu.Unlock()
 	if k == nil || now.After(k.until) {
 		k = &bucketKey{until: now.Add(bucketKeyLife)}
-		if k.secret, k.blob, k.keyARN, err = newBucketSecret(r, keyARN, out.Context); err != nil {
+		if k.secret, k.blob, k.keyARN, err = r.s.keys.NewDataKey(r.ctx, r.c, keyARN, out.Context); err != nil {
 			return kmsError(err)
 		}
 		keys.keep(id, k, now)
 	}
 	out.Secret, out.KeyBlob, out.KeyARN = k.secret, k.blob, k.keyARN
 	return nil
-}
-
-func newBucketSecret(r *request, keyARN string, ec map[string]string) (sealed.Secret, []byte, string, error) {
-	plain, blob, keyARN, err := r.s.keys.NewDataKey(r.ctx, r.c, keyARN, ec)
-	return plain, blob, keyARN, err
 }
 
 // keep remembers a bucket key, and forgets those whose time is over.

@@ -117,7 +117,7 @@ func (r *request) copyObject(in *CopyObjectInput) (*CopyObjectOutput, error) {
 	if in.TaggingDirective != "REPLACE" {
 		w.Tags = src.version.Tags
 	}
-	if err := r.changesSomething(in, from); err != nil {
+	if err := changesSomething(in); err != nil {
 		return nil, err
 	}
 	plain, err := src.opened.Range(r.ctx, 0, src.version.Size())
@@ -160,7 +160,7 @@ func checkDirectives(in *CopyObjectInput) error {
 
 // changesSomething refuses a copy of an object onto itself that would change
 // nothing.
-func (r *request) changesSomething(in *CopyObjectInput, from *request) error {
+func changesSomething(in *CopyObjectInput) error {
 	if in.Source.Bucket != in.Bucket || in.Source.Key != in.Key || in.Source.VersionID != "" ||
 		in.MetadataDirective == "REPLACE" || in.TaggingDirective == "REPLACE" ||
 		!in.Encryption.IsZero() || !in.Customer.IsZero() || !in.Source.Customer.IsZero() || in.Upload.Algorithm != "" ||

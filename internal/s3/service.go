@@ -8,9 +8,6 @@ package s3
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
-	"time"
 
 	"coffer/internal/arn"
 	"coffer/internal/authn"
@@ -49,13 +46,9 @@ type Config struct {
 	Keys    KeyService
 	Gate    *authz.Gate
 	Owners  Owners
-	Region  string // where a bucket without location constraint lies by default
 	// AllowCustomerKeys makes new buckets start without the SSE-C block, as
 	// S3 did before April 2026.
 	AllowCustomerKeys bool
-	Now               func() time.Time // calendar time
-	Rand              io.Reader
-	Log               *slog.Logger
 }
 
 // A Service is the S3 service. It is safe for concurrent use.
@@ -65,9 +58,6 @@ type Service struct {
 	gate      *authz.Gate
 	owners    Owners
 	allowSSEC bool
-	now       func() time.Time
-	rand      io.Reader
-	log       *slog.Logger
 	bucketKeys
 }
 
@@ -75,8 +65,7 @@ var _ API = (*Service)(nil)
 
 // New returns a service.
 func New(cfg Config) *Service {
-	return &Service{objects: cfg.Objects, keys: cfg.Keys, gate: cfg.Gate, owners: cfg.Owners,
-		allowSSEC: cfg.AllowCustomerKeys, now: cfg.Now, rand: cfg.Rand, log: cfg.Log}
+	return &Service{objects: cfg.Objects, keys: cfg.Keys, gate: cfg.Gate, owners: cfg.Owners, allowSSEC: cfg.AllowCustomerKeys}
 }
 
 const source = "s3.amazonaws.com"
@@ -140,24 +129,56 @@ func finish[T any](r *request, out T, err error) (T, error) {
 }
 
 // authorize decides an action on the bucket or, if the request names a key, on
-// the object, and finds the bucket. Every operation on a bucket starts with it.
+// the object, and finds the bucket. Every operation on a bucket starts with it. A
+// second action of the same request is decided on the bucket that was found.
 func (r *request) authorize(action string) error {
+	if err := r.findBucket(); err != nil {
+		return err
+	}
+	if err := r.inRegion(r.bucket); err != nil {
+		return err
+	}
+	return r.decide(action)
+}
+
+// authorizeAnyRegion is authorize whichever region the request was signed for: for
+// GetBucketLocation, which clients call to learn the region, and for the sources of
+// copies. What follows asks KMS in the bucket's region.
+func (r *request) authorizeAnyRegion(action string) error {
+	if err := r.findBucket(); err != nil {
+		return err
+	}
+	c := *r.c
+	c.Region = r.bucket.Region
+	r.c = &c
+	return r.decide(action)
+}
+
+func (r *request) findBucket() error {
+	if r.bucket != nil {
+		return nil
+	}
 	b, err := r.s.objects.Bucket(r.ctx, r.bucketName)
 	if err != nil {
 		return err
 	}
 	r.bucket = b
 	r.Resource("AWS::S3::Bucket", arn.Bucket(b.Name), b.Account)
+	if r.key != "" {
+		r.Resource("AWS::S3::Object", arn.Object(b.Name, r.key), b.Account)
+	}
+	return nil
+}
+
+// decide decides an action on the bucket that was found, or the object in it.
+func (r *request) decide(action string) error {
+	b := r.bucket
+	if r.expectOwner != "" && r.expectOwner != b.Account {
+		return errAccessDenied
+	}
 	resource := arn.Bucket(b.Name)
 	if r.key != "" {
 		resource = arn.Object(b.Name, r.key)
-		r.Resource("AWS::S3::Object", resource, b.Account)
-	}
-	if err := r.inRegion(b); err != nil {
-		return err
-	}
-	if r.expectOwner != "" && r.expectOwner != b.Account {
-		return errAccessDenied
 	}
 	return r.Authorize(r.ctx, action, resource, b.Account, nil)
 }
