@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,6 +28,9 @@ type Authenticator interface {
 	// policy. Names of fields are in lower case. The policy is nil, and the
 	// caller anonymous, if the form is not signed.
 	Post(r *http.Request, fields map[string]string, f authn.Facts) (*authn.Caller, []byte, error)
+	// Stranger returns what is known of a sender before, or without, a signature
+	// that holds. The trail names it in the record of a request that was refused.
+	Stranger(r *http.Request, service string, f authn.Facts) *authn.Caller
 }
 
 // Config is what a [Handler] needs.
@@ -90,7 +92,7 @@ type call struct {
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.identify(w)
-	c := &call{Handler: h, ctx: r.Context(), w: w, r: r, caller: h.stranger(w, r)}
+	c := &call{Handler: h, ctx: r.Context(), w: w, r: r, caller: h.auth.Stranger(r, "s3", facts(w))}
 	err := c.serve()
 	if err == nil {
 		return
@@ -107,7 +109,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve handles the request, or returns the error to answer with.
 func (c *call) serve() error {
-	caller, payload, authErr := c.auth.S3(c.r, c.facts())
+	caller, payload, authErr := c.auth.S3(c.r, facts(c.w))
 	if caller != nil {
 		c.caller = caller
 	}
@@ -148,20 +150,8 @@ func (c *call) serve() error {
 	return route.serve(c)
 }
 
-// stranger returns what is known of a sender before, or without, a signature
-// that holds. The trail names it in the record of a request that was refused.
-func (h *Handler) stranger(w http.ResponseWriter, r *http.Request) *authn.Caller {
-	c := &authn.Caller{Type: authn.TypeAnonymous, Service: "s3", RequestID: w.Header().Get(headerRequestID),
-		HostID: w.Header().Get(headerHostID), SourceIP: r.RemoteAddr, UserAgent: r.UserAgent(), Host: r.Host,
-		SecureTransport: r.TLS != nil, BytesIn: r.ContentLength}
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		c.SourceIP = host
-	}
-	return c
-}
-
-func (c *call) facts() authn.Facts {
-	return authn.Facts{RequestID: c.w.Header().Get(headerRequestID), HostID: c.w.Header().Get(headerHostID)}
+func facts(w http.ResponseWriter) authn.Facts {
+	return authn.Facts{RequestID: w.Header().Get(headerRequestID), HostID: w.Header().Get(headerHostID)}
 }
 
 // take marks the request as taken by the API, which records it from here on,

@@ -45,7 +45,7 @@ func (c *call) postObject() error {
 	if err != nil {
 		return err
 	}
-	caller, policy, err := c.auth.Post(c.r, f.fields, c.facts())
+	caller, policy, err := c.auth.Post(c.r, f.fields, facts(c.w))
 	if err != nil {
 		return err
 	}
