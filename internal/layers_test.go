@@ -24,11 +24,11 @@ var floors = []string{
 	// Stores: interfaces to the outside, and one package per implementation.
 	"durable meta meta/* blob blob/* rootseal rootseal/*",
 	// Domains: the rules. They see stores only as interfaces.
-	"calendar identity key object trail guard",
+	"revision calendar identity organization anchor key object trail guard access",
 	// Services: the operations, authorized and recorded.
 	"authn authz admin iam kms s3 sts org rolesanywhere cloudtrail",
 	// Fronts: wire protocols and pages.
-	"s3api kmsapi iamapi xksapi console opsapi",
+	"s3api kmsapi iamapi orgapi anywhereapi xksapi console opsapi",
 	// Programs.
 	"config bench server cli",
 }
@@ -41,6 +41,11 @@ var uses = map[string]string{
 	"awsquery":      "awserr",
 	"restxml":       "awserr",
 	"guard":         "trail",
+	"identity":      "revision",
+	"organization":  "revision identity", // accounts are identities
+	"anchor":        "revision",
+	"key":           "revision",
+	"object":        "revision",
 	"authz":         "authn",
 	"admin":         "authn authz",
 	"iam":           "authn authz",

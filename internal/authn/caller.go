@@ -3,13 +3,19 @@ package authn
 
 import (
 	"time"
+
+	"coffer/internal/identity"
 )
 
 // Kinds of principals, as CloudTrail's userIdentity.type spells them.
 const (
-	TypeRoot       = "Root"
-	TypeAnonymous  = "Unknown"
-	TypeAWSService = "AWSService"
+	TypeRoot          = "Root"
+	TypeUser          = "IAMUser"
+	TypeAssumedRole   = "AssumedRole"
+	TypeFederatedUser = "FederatedUser"
+	TypeWebIdentity   = "WebIdentityUser"
+	TypeAnonymous     = "Unknown"
+	TypeAWSService    = "AWSService"
 )
 
 // A Caller is an authenticated principal, or an anonymous one, with the facts
@@ -17,9 +23,14 @@ const (
 type Caller struct {
 	Type        string // one of the Type constants
 	Account     string // 12 digits; empty for anonymous callers
-	ARN         string // of the principal; empty for anonymous callers
-	PrincipalID string
+	ARN         string // of the principal; empty for anonymous callers; a service's name
+	PrincipalID string // as CloudTrail and aws:userid have it: "AIDA...", "AROA...:session"
 	AccessKeyID string
+	// EntityID is the unique ID of the IAM user or the role: "AIDA...", "AROA...".
+	EntityID string
+	UserName string // of an IAM user
+	// Session is set for temporary credentials.
+	Session *identity.Session
 
 	Region  string // of the credential scope, or the server's own
 	Service string // of the credential scope, e.g. "s3"
