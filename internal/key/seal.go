@@ -18,6 +18,7 @@ const (
 	labelTree     = "coffer/v1/tree"
 	labelWrap     = "coffer/v1/key-wrap"
 	labelService  = "coffer/v1/sse-s3"
+	labelPurpose  = "coffer/v1/purpose/"
 )
 
 const (
