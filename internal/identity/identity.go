@@ -16,25 +16,10 @@
 package identity
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"time"
-)
-
-var (
-	// ErrNoAccount means that no account has the ID.
-	ErrNoAccount = errors.New("identity: no such account")
-	// ErrNoAccessKey means that no access key has the ID.
-	ErrNoAccessKey = errors.New("identity: no such access key")
-	// ErrAccountExists means that another account has the ID or the name.
-	ErrAccountExists = errors.New("identity: account exists")
-	// ErrAccessKeyExists means that an access key of another account has the ID.
-	ErrAccessKeyExists = errors.New("identity: access key exists")
-	// ErrInvalid means that an ID, a name or a secret has a form that is not
-	// allowed. The wrapped text says which, and never holds a secret.
-	ErrInvalid = errors.New("identity: invalid")
 )
 
 // An Account owns buckets and keys.
@@ -44,6 +29,7 @@ type Account struct {
 	CreatedAt time.Time
 	// CanonicalUserID is how S3 names the account: 64 random hexadecimal digits.
 	CanonicalUserID string
+	Email           string // empty if none was given
 }
 
 // Status of an access key, as IAM spells it.
@@ -63,7 +49,15 @@ type AccessKey struct {
 	Secret    Secret
 	CreatedAt time.Time
 	Status    Status
+
+	// UserID and UserName tell the IAM user that the key belongs to. They are empty
+	// for a root access key.
+	UserID   string
+	UserName string
 }
+
+// IsRoot reports whether it is the access key of an account's root user.
+func (k *AccessKey) IsRoot() bool { return k.UserID == "" }
 
 const redacted = "[secret]"
 

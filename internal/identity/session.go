@@ -26,7 +26,9 @@ type Session struct {
 	ARN         string // of the session: assumed-role/..., federated-user/..., or the user's own
 	Name        string // session name, or the federated user's name
 
-	RoleID string // AROA...; of a role's session
+	// RoleID (AROA...) and RoleARN, with its path, are of a role's session.
+	RoleID  string
+	RoleARN string
 	// UserID and UserARN tell who got the credentials: a user, or the root user
 	// (then UserID is the account). Of a role's session they are empty.
 	UserID  string
@@ -36,8 +38,12 @@ type Session struct {
 	ExpiresAt time.Time
 
 	// Policies are the session policies; HasPolicies is set if any were passed.
+	// PolicyText is the inline one as it was passed, and PolicyARNs name the
+	// managed ones, which are read anew at each use: Policies holds both.
 	Policies    []policy.Named
 	HasPolicies bool
+	PolicyText  string
+	PolicyARNs  []string
 
 	Tags           map[string]string // session tags, by key as sent
 	TransitiveTags []string          // keys of the tags that a chained role inherits

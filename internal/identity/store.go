@@ -95,7 +95,7 @@ func (s *Store) CreateAccount(ctx context.Context, id, name string, also func(me
 	if err != nil {
 		return Account{}, err
 	}
-	a := Account{id, name, s.now(), hex.EncodeToString(canonical)}
+	a := Account{ID: id, Name: name, CreatedAt: s.now(), CanonicalUserID: hex.EncodeToString(canonical)}
 	err = s.cfg.Meta.Update(ctx, func(tx meta.Txn) error {
 		taken := false
 		err := scanAccounts(tx, func(b Account) { taken = taken || b.ID == id || b.Name == name })
@@ -105,7 +105,7 @@ func (s *Store) CreateAccount(ctx context.Context, id, name string, also func(me
 		if taken {
 			return ErrAccountExists
 		}
-		if err := put(tx, rowAccount+id, accountRow{a.Name, a.CreatedAt.UnixMilli(), a.CanonicalUserID}); err != nil {
+		if err := put(tx, rowAccount+id, accountRow{Name: a.Name, CreatedAt: a.CreatedAt.UnixMilli(), CanonicalUserID: a.CanonicalUserID}); err != nil {
 			return err
 		}
 		return run(also, tx)
@@ -168,7 +168,7 @@ func (s *Store) PutRootKey(ctx context.Context, account, id string, secret Secre
 	}
 	var k AccessKey
 	err := s.cfg.Meta.Update(ctx, func(tx meta.Txn) error {
-		k = AccessKey{id, account, arn.Root(account), secret, s.now(), Active}
+		k = AccessKey{ID: id, Account: account, Principal: arn.Root(account), Secret: secret, CreatedAt: s.now(), Status: Active}
 		if err := get(tx, rowAccount+account, new(accountRow)); errors.Is(err, meta.ErrNotFound) {
 			return ErrNoAccount
 		} else if err != nil {
@@ -295,11 +295,11 @@ func (s *Store) accountID() (string, error) {
 }
 
 func (r *accountRow) account(id string) Account {
-	return Account{id, r.Name, time.UnixMilli(r.CreatedAt).UTC(), r.CanonicalUserID}
+	return Account{ID: id, Name: r.Name, CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), CanonicalUserID: r.CanonicalUserID}
 }
 
 func (r *keyRow) accessKey(id string) AccessKey {
-	return AccessKey{id, r.Account, r.Principal, NewSecret(r.Secret), time.UnixMilli(r.CreatedAt).UTC(), r.Status}
+	return AccessKey{ID: id, Account: r.Account, Principal: r.Principal, Secret: NewSecret(r.Secret), CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), Status: r.Status}
 }
 
 func scanAccounts(r meta.Reader, fn func(Account)) error {
