@@ -21,6 +21,7 @@ type CatalogAction struct {
 	Types    []string
 	Required []string
 
+	names    []string        // of keys without a variable part, as documented
 	keys     map[string]bool // lower case
 	prefixes []string        // of keys with a variable part, lower case
 }
@@ -38,6 +39,11 @@ func (a *CatalogAction) Carries(key string) bool {
 	}
 	return false
 }
+
+// Keys returns the names of the condition keys that requests for the action may
+// have, without those of which a part is a tag or the like. Callers change nothing
+// in it.
+func (a *CatalogAction) Keys() []string { return a.names }
 
 // A catalog is the actions by lower-case name, and the services it covers whole.
 type catalog struct {
@@ -95,7 +101,7 @@ func parseCatalog(text string) (*catalog, error) {
 		}
 		switch {
 		case f[0] == "key" && len(f) == 4:
-			names = append(names, strings.ToLower(f[2]))
+			names = append(names, f[2])
 			c.keys[f[2]] = f[3]
 		case f[0] == "service" && len(f) == 2:
 			service = f[1]
@@ -137,14 +143,18 @@ func parseCatalog(text string) (*catalog, error) {
 }
 
 // carry adds a key. One with a variable part matches by what stands before it.
-func (a *CatalogAction) carry(key string) {
+func (a *CatalogAction) carry(name string) {
+	key := strings.ToLower(name)
 	if i := strings.IndexAny(key, "$<"); i >= 0 {
 		if !slices.Contains(a.prefixes, key[:i]) {
 			a.prefixes = append(a.prefixes, key[:i])
 		}
 		return
 	}
-	a.keys[key] = true
+	if !a.keys[key] {
+		a.keys[key] = true
+		a.names = append(a.names, name)
+	}
 }
 
 func keyNumbers(fields []string, max int) ([]int, error) {
