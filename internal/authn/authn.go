@@ -5,14 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"coffer/internal/identity"
 	"coffer/internal/sigv4"
 )
 
@@ -23,16 +22,16 @@ const (
 	AuthPost   = "POST"
 )
 
-// Keys finds access keys. The identity store implements it.
-type Keys interface {
-	// Lookup returns the access key with an ID, or identity.ErrNoAccessKey.
-	Lookup(ctx context.Context, id string) (*identity.AccessKey, error)
-}
-
 // Config of an Authenticator.
 type Config struct {
 	Keys Keys
-	Now  func() time.Time // wall time; time.Now if nil
+	// Tokens opens session tokens, with Entities. Without them there are no
+	// temporary credentials.
+	Tokens   *Tokens
+	Entities Entities
+	Usage    Usage            // may be nil
+	Now      func() time.Time // wall time, of signatures; time.Now if nil
+	Calendar func() time.Time // of the lives of sessions; Now if nil
 	// Region is the server's own, which callers without a signature get.
 	Region string
 	// MaxSkew is how far the time of a signed S3 request may be from ours; 15
@@ -41,6 +40,9 @@ type Config struct {
 	// MaxJSONBody bounds the body of a request to a JSON service, in bytes;
 	// 1 MiB if 0.
 	MaxJSONBody int64
+	// TrustedProxies are the networks whose X-Forwarded-For and X-Forwarded-Proto
+	// are believed; none if empty.
+	TrustedProxies []netip.Prefix
 }
 
 // jsonMaxSkew is how far the time of a request to a JSON service may be from ours.
@@ -61,6 +63,9 @@ type Authenticator struct {
 func New(cfg Config) *Authenticator {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Calendar == nil {
+		cfg.Calendar = cfg.Now
 	}
 	if cfg.MaxSkew == 0 {
 		cfg.MaxSkew = 15 * time.Minute
@@ -96,8 +101,9 @@ func Service(r *http.Request) string {
 	return c.Scope.Service
 }
 
-// caller returns the anonymous caller of r. The address is that of the connection:
-// no header can change it.
+// caller returns the anonymous caller of r. Where it comes from is what the
+// connection says; a header can change it only if the connection is that of a
+// trusted proxy.
 func (a *Authenticator) caller(r *http.Request, service string, f Facts) *Caller {
 	c := &Caller{
 		Type:      TypeAnonymous,
@@ -105,34 +111,16 @@ func (a *Authenticator) caller(r *http.Request, service string, f Facts) *Caller
 		Service:   service,
 		RequestID: f.RequestID,
 		HostID:    f.HostID,
-		SourceIP:  r.RemoteAddr,
 		UserAgent: r.UserAgent(),
 		Host:      r.Host,
 		BytesIn:   r.ContentLength,
 	}
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		c.SourceIP = host
-	}
+	c.SourceIP, c.SecureTransport = a.origin(r)
 	if r.TLS != nil {
-		c.SecureTransport = true
 		c.TLSVersion = strings.Replace(tls.VersionName(r.TLS.Version), "TLS ", "TLSv", 1) // as CloudTrail spells it
 		c.CipherSuite = tls.CipherSuiteName(r.TLS.CipherSuite)
 	}
 	return c
-}
-
-// signedBy makes c the principal of a key that signed a request.
-func (c *Caller) signedBy(k *identity.AccessKey, cl *claim) {
-	c.Type = TypeRoot
-	c.Account = k.Account
-	c.ARN = k.Principal
-	c.PrincipalID = k.Account // the root user's, as CloudTrail has it
-	c.AccessKeyID = k.ID
-	c.Region = cl.credential.Scope.Region
-	c.Service = cl.credential.Scope.Service
-	c.AuthType = cl.authType
-	c.SignatureVersion = "SigV4"
-	c.SignedAt = cl.signedAt
 }
 
 // A claim is what a request says about its own signature. Its form has been
@@ -145,12 +133,14 @@ type claim struct {
 	date          string // in the form of X-Amz-Date
 	signedAt      time.Time
 	payload       string // the payload hash that the signature covers
+	token         string // the session token, if there is one
 }
 
 // A verdict is the outcome of checking a claim.
 type verdict struct {
-	key       *identity.AccessKey // nil if there is no such key, or none that is active
-	ok        bool                // the signature is that of the key
+	signer    *signer // nil if nobody can have signed
+	refused   error   // why not: errNoKey, ErrToken or errExpired
+	ok        bool    // the signature is the signer's
 	signing   sigv4.SigningKey
 	toSign    string
 	canonical []byte // nil for a POST policy
@@ -190,19 +180,21 @@ func (a *Authenticator) checkRequest(ctx context.Context, cl *claim, request *si
 func (a *Authenticator) check(ctx context.Context, cl *claim, toSign string) (verdict, error) {
 	v := verdict{toSign: toSign}
 	secret := ""
-	k, err := a.cfg.Keys.Lookup(ctx, cl.credential.AccessKeyID)
+	var err error
+	v.signer, err = a.signer(ctx, cl.credential.AccessKeyID, cl.token)
 	switch {
-	case errors.Is(err, identity.ErrNoAccessKey):
-	case err != nil:
+	case err == nil:
+		secret = v.signer.secret.Reveal()
+	case errors.Is(err, errNoKey), errors.Is(err, ErrToken), errors.Is(err, errExpired):
+		v.refused = err
+	default:
 		return v, fmt.Errorf("authenticate: %w", err)
-	case k.Status == identity.Active:
-		v.key, secret = k, k.Secret.Reveal()
 	}
 	var cached bool
 	if v.signing, cached = a.signing.Get(secret, cl.credential.Scope); !cached {
 		v.signing = sigv4.DeriveKey(secret, cl.credential.Scope)
 	}
-	v.ok = v.signing.Verify(toSign, cl.signature) && v.key != nil
+	v.ok = v.signing.Verify(toSign, cl.signature) && v.signer != nil
 	if v.ok && !cached {
 		a.signing.Put(secret, cl.credential.Scope, v.signing)
 	}

@@ -38,6 +38,9 @@ type Caller struct {
 	AuthType         string    // "AuthHeader", "QueryString", "POST" or ""
 	SignatureVersion string    // "SigV4" or ""
 	SignedAt         time.Time // zero if unsigned
+	// PayloadHash is x-amz-content-sha256 as the signature covers it: a digest, or
+	// "UNSIGNED-PAYLOAD" and its kin. It is empty for unsigned requests and forms.
+	PayloadHash string
 
 	RequestID       string
 	HostID          string // x-amz-id-2

@@ -29,6 +29,16 @@ type Bucket struct {
 	Versioning string     `cbor:"6,keyasint,omitempty"`
 	Encryption Encryption `cbor:"7,keyasint"`
 	Tags       []Tag      `cbor:"8,keyasint,omitempty"`
+
+	// Block is the bucket's Block Public Access; nil is how every bucket starts,
+	// with all on.
+	Block     *PublicAccessBlock `cbor:"9,keyasint,omitempty"`
+	Ownership string             `cbor:"10,keyasint,omitempty"` // empty: BucketOwnerEnforced
+	ACL       *ACL               `cbor:"11,keyasint,omitempty"` // nil: the default
+	// HasPolicy says that the bucket has a policy. PolicyChanges counts how often it
+	// was put or removed, so that one policy is told from the next.
+	HasPolicy     bool   `cbor:"12,keyasint,omitempty"`
+	PolicyChanges uint64 `cbor:"13,keyasint,omitempty"`
 }
 
 // Encryption is a bucket's default encryption.
@@ -201,6 +211,9 @@ func (s *Store) DeleteBucket(ctx context.Context, b *Bucket, record Record) erro
 			return err
 		}
 		if err := txn.Delete(ownerRow(b.Account, b.Name)); err != nil {
+			return err
+		}
+		if err := txn.Delete(policyRowKey(b.ID)); err != nil {
 			return err
 		}
 		if err := txn.Put(purgeRow(b.ID), []byte(b.Name)); err != nil {

@@ -21,6 +21,8 @@
 //	s3g · content ID                        content to be removed
 //	s3w · until · bucket ID · esc(key) · seq  replaced wraps to be forgotten then
 //	s3x · bucket ID                         deleted bucket whose uploads are to be removed
+//	s3y · bucket ID                         policy of a bucket
+//	s3k · account                           Block Public Access of an account
 //
 // Source of the rules: Amazon S3 User Guide and API Reference. The rows are
 // normative in docs/spec/data-directory.md.

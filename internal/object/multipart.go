@@ -28,6 +28,8 @@ type Upload struct {
 	ContentID sealedID     `cbor:"7,keyasint"`
 	Suite     sealed.Suite `cbor:"8,keyasint"`
 	Wrap      Wrap         `cbor:"9,keyasint"`
+	Owner     string       `cbor:"10,keyasint,omitempty"` // of the object; empty means the bucket's
+	ACL       *ACL         `cbor:"11,keyasint,omitempty"` // of the object; nil: the default
 }
 
 // A Part is one stored part.
@@ -330,7 +332,7 @@ func (s *Store) Complete(ctx context.Context, c *Completion) (*Version, map[chec
 		if err != nil {
 			return err
 		}
-		v = &Version{Attributes: u.Attributes, Tags: u.Tags, Bucket: b.Name, BucketID: b.ID, Key: u.Key,
+		v = &Version{Attributes: u.Attributes, Tags: u.Tags, Owner: u.Owner, ACL: u.ACL, Bucket: b.Name, BucketID: b.ID, Key: u.Key,
 			Content: Content{ID: u.ContentID, Suite: u.Suite, PartCount: len(chosen), UploadID: u.ID}}
 		if v.ETag, err = wholeETag(chosen); err != nil {
 			return err

@@ -39,6 +39,8 @@ type Write struct {
 	Key        string
 	Attributes Attributes
 	Tags       []Tag
+	Owner      string // account; empty means the bucket's
+	ACL        *ACL   // nil: the default
 	Sealing    *Sealing
 	Condition  WriteCondition
 	// Record writes the trail's event of the new version, in its transaction,
@@ -81,7 +83,7 @@ func (s *Store) name(ctx context.Context, w *Write, got *sealedBody) (*Version, 
 	var v *Version
 	err = s.meta.Update(ctx, func(txn meta.Txn) error {
 		v = &Version{
-			ETag: etag, Attributes: w.Attributes, Tags: w.Tags, Bucket: w.Bucket.Name, BucketID: w.Bucket.ID, Key: w.Key,
+			ETag: etag, Attributes: w.Attributes, Tags: w.Tags, Owner: w.Owner, ACL: w.ACL, Bucket: w.Bucket.Name, BucketID: w.Bucket.ID, Key: w.Key,
 			Content: Content{
 				ID: got.content.ID, Suite: got.content.Suite, Commitment: got.content.Commitment,
 				Length: got.content.Length, Blob: got.blob,

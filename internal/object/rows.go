@@ -34,6 +34,8 @@ const (
 	rowPurge   = "s3x"
 
 	rowReplaced = "s3w"
+	rowPolicy   = "s3y"
+	rowBlock    = "s3k"
 )
 
 var (
@@ -121,7 +123,9 @@ func garbageRow(id sealedID) []byte            { return row(rowGarbage, id[:]) }
 func replacedRow(until int64, b ID, key string, seq uint64) []byte {
 	return row(rowReplaced, be64(uint64(until)), b[:], escape(key), be64(seq))
 }
-func purgeRow(b ID) []byte { return row(rowPurge, b[:]) }
+func purgeRow(b ID) []byte                  { return row(rowPurge, b[:]) }
+func policyRowKey(b ID) []byte              { return row(rowPolicy, b[:]) }
+func accountBlockRow(account string) []byte { return row(rowBlock, []byte(account)) }
 
 // splitVersion parts the row key of a version, without the first n bytes, into
 // key and sequence number.
@@ -199,6 +203,9 @@ type Version struct {
 	Tags       []Tag      `cbor:"6,keyasint,omitempty"`
 	Sums       Sums       `cbor:"7,keyasint,omitzero"`
 	Content    Content    `cbor:"8,keyasint,omitzero"`
+	// Owner is the account that owns the object; empty means the bucket's.
+	Owner string `cbor:"9,keyasint,omitempty"`
+	ACL   *ACL   `cbor:"10,keyasint,omitempty"` // nil: the default
 
 	Bucket   string `cbor:"-"`
 	BucketID ID     `cbor:"-"`
