@@ -23,6 +23,9 @@ type Ask struct {
 	RestrictPublic bool
 	ACLAllows      bool
 	ACLName        string
+	// NoRCP is set if resource control policies do not apply to the resource, such
+	// as an AWS managed key.
+	NoRCP bool
 
 	// Keys tells the condition keys of the service ("s3:prefix", "kms:viaservice",
 	// "aws:requesttag/..."), by lower-case name; nil if there are none. The gate
