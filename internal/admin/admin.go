@@ -1,5 +1,5 @@
-// Package admin is the service of who runs the server: its clock, and what it
-// refuses. Its operations are authorized as coffer:Operation and recorded like
+// Package admin is the service of who runs the server: its clock, its accounts, and
+// what it refuses. Its operations are authorized as coffer:Operation and recorded like
 // those of the AWS APIs.
 package admin
 
@@ -15,6 +15,7 @@ import (
 	"coffer/internal/awserr"
 	"coffer/internal/calendar"
 	"coffer/internal/meta"
+	"coffer/internal/organization"
 )
 
 // source is the service as the trail names it.
@@ -30,7 +31,9 @@ type Config struct {
 	// was confirmed, and returns when what falls due then has been done.
 	DevClock bool
 	Advanced func(context.Context) error
-	Log      *slog.Logger
+	// Organizations has the accounts.
+	Organizations *organization.Store
+	Log           *slog.Logger
 }
 
 // A Service administers the server. It is safe for concurrent use. Its errors are
@@ -56,7 +59,7 @@ func run[Output any](ctx context.Context, s *Service, c *authn.Caller, operation
 	call := s.cfg.Gate.Begin(c, authz.Operation{Source: source, Name: operation, ReadOnly: readOnly})
 	resource := arn.ARN{Partition: arn.Partition, Service: source, Region: c.Region, Account: s.cfg.Account, Resource: "server"}.String()
 	var out *Output
-	err := call.Authorize(ctx, source+":"+operation, resource, s.cfg.Account, nil)
+	err := call.Ask(ctx, &authz.Ask{Action: source + ":" + operation, Resource: resource, Account: s.cfg.Account})
 	if err == nil {
 		out, err = act(call)
 	}
@@ -136,6 +139,11 @@ func (s *Service) answer(err error) error {
 	}
 	if denied, ok := errors.AsType[*authz.Denied](err); ok {
 		return awserr.New(403, "AccessDeniedException", "%s", denied.Error())
+	}
+	for _, a := range answers {
+		if errors.Is(err, a.err) {
+			return awserr.New(a.status, a.code, "%s", a.text).Because(err)
+		}
 	}
 	if errors.Is(err, meta.ErrUnavailable) || errors.Is(err, authz.ErrUnrecorded) {
 		return awserr.New(503, "ServiceUnavailableException", "The storage can't be written now.").Because(err)

@@ -41,6 +41,7 @@ var commands = []command{
 	{"serve", "run the server", serve},
 	{"init", "make a data directory", initialize},
 	{"fsck", "check and repair a data directory", fsck},
+	{"account", "accounts of the server", account},
 	{"bench", "generate load and measure", benchmark},
 	{"version", "print the version", version},
 }

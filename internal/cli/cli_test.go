@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"coffer/internal/config"
 	"coffer/internal/server"
 	"coffer/internal/sigv4"
 )
@@ -27,8 +28,17 @@ func specimen(t *testing.T, dir string) {
 	cfg := checkConfig(dir)
 	cfg.Listen = "127.0.0.1:0"
 	cfg.RootAccessKeyID, cfg.RootSecretAccessKey = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
+	url, stop := serveAt(t, cfg)
+	signer := sigv4.NewSigner(cfg.RootAccessKeyID, cfg.RootSecretAccessKey, cfg.Region, "s3")
+	put(t, signer, url+"/tour", "")
+	put(t, signer, url+"/tour/a.bin", strings.Repeat("0123456789abcdef", 16<<10))
+	stop()
+}
+
+// serveAt runs a server until stop is called.
+func serveAt(t *testing.T, cfg *config.Server) (url string, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
@@ -40,14 +50,14 @@ func specimen(t *testing.T, dir string) {
 	n, err := r.Read(line)
 	_, url, ok := strings.Cut(strings.TrimSpace(string(line[:n])), "ready on ")
 	if err != nil || !ok {
+		cancel()
 		t.Fatalf("ready line = %q, %v; server: %v", line[:n], err, <-done)
 	}
-	signer := sigv4.NewSigner(cfg.RootAccessKeyID, cfg.RootSecretAccessKey, cfg.Region, "s3")
-	put(t, signer, url+"/tour", "")
-	put(t, signer, url+"/tour/a.bin", strings.Repeat("0123456789abcdef", 16<<10))
-	stop()
-	if err := <-done; err != nil {
-		t.Fatal(err)
+	return url, func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }
 

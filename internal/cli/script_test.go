@@ -14,18 +14,21 @@ import (
 // TestScripts runs testdata/*.txt, each in a directory of its own. A line is
 // empty, a comment after #, or one of
 //
-//	env NAME=VALUE     set a variable of the environment
+//	env NAME=VALUE     set a variable of the environment; those of the AWS SDK too
+//	serve DIR          run a server on DIR until the script ends; $URL is its address
 //	coffer ARG...      run the command; arguments hold no spaces
 //	exit CODE          what it ended with, 0 if this line is left out
 //	stdout REGEXP      its output matches; ! before it: does not
 //	stderr REGEXP      the same of its standard error
+//	save PATH          write the last output to a file
 //	specimen DIR       make a data directory with one object, tour/a.bin, in a blob
 //	flip GLOB          change the byte in the middle of the one file that matches
 //	remove PATH        remove it and what is in it
 //	exists PATH        it is there; ! before it: is not
 //
 // and -- NAME -- begins the content of a file, up to the next such line, which is
-// there from the start. $WORK is the directory.
+// there from the start. $WORK is the directory. No script sees the credentials of
+// whoever runs the tests.
 func TestScripts(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(names) == 0 {
@@ -37,6 +40,13 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			for _, v := range os.Environ() {
+				if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "AWS_") {
+					t.Setenv(name, "")
+				}
+			}
+			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+			t.Setenv("AWS_CONFIG_FILE", os.DevNull)
 			s := &script{t: t, name: name, work: t.TempDir(), env: map[string]string{}}
 			s.run(s.unpack(string(b)))
 		})
@@ -48,6 +58,7 @@ type script struct {
 	name           string
 	line           int
 	work           string
+	url            string // of the server that runs
 	env            map[string]string
 	stdout, stderr bytes.Buffer
 	code           int // of the last command, -1 once it was compared
@@ -86,7 +97,7 @@ func (s *script) run(text string) {
 	s.code = -1
 	for line := range strings.Lines(text) {
 		s.line++
-		line = strings.TrimSpace(strings.ReplaceAll(line, "$WORK", s.work))
+		line = strings.TrimSpace(strings.NewReplacer("$WORK", s.work, "$URL", s.url).Replace(line))
 		if line == "" || line[0] == '#' {
 			continue
 		}
@@ -111,6 +122,19 @@ func (s *script) do(verb, rest string, want bool) {
 	case "env":
 		name, value, _ := strings.Cut(rest, "=")
 		s.env[name] = value
+		if strings.HasPrefix(name, "AWS_") {
+			s.t.Setenv(name, value)
+		}
+	case "serve":
+		cfg := checkConfig(rest)
+		cfg.Listen = "127.0.0.1:0"
+		url, stop := serveAt(s.t, cfg)
+		s.t.Cleanup(stop)
+		s.url = url
+	case "save":
+		if err := os.WriteFile(rest, s.stdout.Bytes(), 0o600); err != nil {
+			s.failf("%v", err)
+		}
 	case "coffer":
 		s.stdout.Reset()
 		s.stderr.Reset()

@@ -63,22 +63,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case name == "metrics" && isRead(r):
 		h.cfg.Metrics.ServeHTTP(w, r)
 	case name == "dev/clock" && r.Method == http.MethodPost:
-		h.admin(w, r, "AdvanceClock", func(ctx context.Context, c *authn.Caller, body []byte) (*admin.ClockState, error) {
-			var in admin.AdvanceClockInput
-			if err := json.Unmarshal(body, &in); err != nil {
-				malformed := awserr.New(400, "ValidationException", `The body must be JSON such as {"advance":"168h"}.`)
-				return nil, h.cfg.Admin.Refuse(ctx, c, "coffer", "AdvanceClock", malformed)
+		serve(h, w, r, "AdvanceClock", func(ctx context.Context, c *authn.Caller, body []byte) (*admin.ClockState, error) {
+			in := new(admin.AdvanceClockInput)
+			if err := h.decode(ctx, c, "AdvanceClock", body, in, `{"advance":"168h"}`); err != nil {
+				return nil, err
 			}
-			return h.cfg.Admin.AdvanceClock(ctx, c, &in)
+			return h.cfg.Admin.AdvanceClock(ctx, c, in)
 		})
 	case name == "clock/confirm" && r.Method == http.MethodPost:
-		h.admin(w, r, "ConfirmClock", func(ctx context.Context, c *authn.Caller, _ []byte) (*admin.ClockState, error) {
+		serve(h, w, r, "ConfirmClock", func(ctx context.Context, c *authn.Caller, _ []byte) (*admin.ClockState, error) {
 			return h.cfg.Admin.ConfirmClock(ctx, c)
 		})
 	case name == "clock" && isRead(r):
-		h.admin(w, r, "GetClock", func(ctx context.Context, c *authn.Caller, _ []byte) (*admin.ClockState, error) {
+		serve(h, w, r, "GetClock", func(ctx context.Context, c *authn.Caller, _ []byte) (*admin.ClockState, error) {
 			return h.cfg.Admin.GetClock(ctx, c)
 		})
+	case name == "accounts":
+		h.accounts(w, r)
 	default:
 		fail(w, awserr.New(404, "NotFound", "There is nothing at this path."))
 	}
@@ -86,11 +87,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func isRead(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
-// admin authenticates and serves one administrative operation.
-func (h *Handler) admin(w http.ResponseWriter, r *http.Request, operation string, act func(context.Context, *authn.Caller, []byte) (*admin.ClockState, error)) {
+// serve authenticates and serves one administrative operation.
+func serve[Output any](h *Handler, w http.ResponseWriter, r *http.Request, operation string, act func(context.Context, *authn.Caller, []byte) (*Output, error)) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	c, body, err := h.cfg.Authenticate(r)
-	var out *admin.ClockState
+	var out *Output
 	if err == nil {
 		out, err = act(r.Context(), c, body)
 	} else {
@@ -104,6 +105,16 @@ func (h *Handler) admin(w http.ResponseWriter, r *http.Request, operation string
 		return
 	}
 	answer(w, http.StatusOK, out)
+}
+
+// decode reads the body of an operation, which is one JSON object, or refuses the
+// operation. A member that is unknown, or stands twice, is refused too.
+func (h *Handler) decode(ctx context.Context, c *authn.Caller, operation string, body []byte, into any, example string) error {
+	if err := unmarshal(body, into); err != nil {
+		malformed := awserr.New(400, "ValidationException", "The body must be JSON such as %s.", example)
+		return h.cfg.Admin.Refuse(ctx, c, "coffer", operation, malformed)
+	}
+	return nil
 }
 
 // NotBuilt records and answers a request to a service that Coffer does not have,

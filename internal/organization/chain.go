@@ -1,5 +1,3 @@
-// Package organization holds the organizations of the server: their accounts,
-// organizational units and policies.
 package organization
 
 import "coffer/internal/policy"

@@ -102,7 +102,8 @@ func announce(s *Stack, cfg *config.Server, log *slog.Logger) {
 func newOps(s *Stack, cfg *config.Server, w *worker) *opsapi.Handler {
 	return opsapi.New(opsapi.Config{
 		Admin: admin.New(admin.Config{
-			Gate: s.Gate, Clock: s.Clock, Account: cfg.Account, DevClock: s.DevClock, Advanced: w.sweep, Log: s.log,
+			Gate: s.Gate, Clock: s.Clock, Account: cfg.Account, DevClock: s.DevClock, Advanced: w.sweep,
+			Organizations: s.Orgs, Log: s.log,
 		}),
 		Authenticate: func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, "coffer", r) },
 		Metrics:      w.metrics.Handler(), Log: s.log,

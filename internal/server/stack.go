@@ -25,6 +25,7 @@ import (
 	"coffer/internal/meta/pebble"
 	"coffer/internal/meta/sealrows"
 	"coffer/internal/object"
+	"coffer/internal/organization"
 	"coffer/internal/rootseal/file"
 	"coffer/internal/s3"
 	"coffer/internal/sealed"
@@ -46,6 +47,7 @@ type Stack struct {
 	Root     *key.Root
 	Keys     *key.Keys
 	Identity *identity.Store
+	Orgs     *organization.Store
 	Clock    *calendar.Clock
 	Trail    *trail.Trail
 	Gate     *authz.Gate
@@ -204,6 +206,7 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 	s.onClose(func() error { return s.Trail.Close(context.Background()) })
 	s.Gate = authz.NewGate(s.Trail)
 	s.Identity = identity.New(identity.Config{Meta: s.Meta, Now: s.Clock.Now})
+	s.Orgs = organization.New(organization.Config{Meta: s.Meta, Identity: s.Identity, Now: s.Clock.Now})
 	s.Authn = authn.New(authn.Config{Keys: s.Identity, Region: cfg.Region})
 	s.Objects, err = object.Open(ctx, object.Config{
 		Meta: s.Meta, Blobs: s.Blobs, Service: serviceKeys{s.Keys}, StoreID: s.Root.StoreID(), Now: s.Clock.Now,
