@@ -35,9 +35,9 @@ type Config struct {
 	// Region is the server's own, which callers without a signature get.
 	Region string
 	// MaxSkew is how far the time of a signed S3 request may be from ours; 15
-	// minutes if 0. The JSON services take 5 minutes.
+	// minutes if 0. The other services take 5 minutes.
 	MaxSkew time.Duration
-	// MaxJSONBody bounds the body of a request to a JSON service, in bytes;
+	// MaxJSONBody bounds the body of a request to another service, in bytes;
 	// 1 MiB if 0.
 	MaxJSONBody int64
 	// TrustedProxies are the networks whose X-Forwarded-For and X-Forwarded-Proto
@@ -45,12 +45,13 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 }
 
-// jsonMaxSkew is how far the time of a request to a JSON service may be from ours.
+// maxSkew is how far the time of a request to another service than S3 may be from
+// ours.
 //
 // Source: IAM User Guide, "AWS Signature Version 4 for API requests": "requests
 // must reach AWS within five minutes of the timestamp in the signature", read
 // 2026-11-21.
-const jsonMaxSkew = 5 * time.Minute
+const maxSkew = 5 * time.Minute
 
 // An Authenticator finds out who sends a request, by Signature Version 4. It is
 // safe for concurrent use.

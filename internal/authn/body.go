@@ -1,7 +1,6 @@
 package authn
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"net/http"
 
-	"coffer/internal/awserr"
 	"coffer/internal/sigv4"
 )
 
@@ -140,23 +138,4 @@ func (b *Body) finish(err error) error {
 		return s3Mismatch(&cl, &v)
 	}
 	return err
-}
-
-// jsonBody reads the whole body of a request to a JSON service and returns it with
-// its hash.
-func (a *Authenticator) jsonBody(r *http.Request) (*Body, []byte, error) {
-	if r.Body == nil {
-		r.Body = http.NoBody
-	}
-	data, err := io.ReadAll(io.LimitReader(r.Body, a.cfg.MaxJSONBody+1))
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, nil, awserr.New(400, "SerializationException", "The request body ends before its declared length.").Because(err)
-	case err != nil:
-		return nil, nil, err
-	case int64(len(data)) > a.cfg.MaxJSONBody:
-		return nil, nil, awserr.New(413, "RequestEntityTooLargeException", "The request body is longer than %d bytes.", a.cfg.MaxJSONBody)
-	}
-	sum := sha256.Sum256(data)
-	return &Body{src: bytes.NewReader(data), closer: r.Body, length: int64(len(data)), left: -1}, sum[:], nil
 }

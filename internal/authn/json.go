@@ -1,11 +1,15 @@
 package authn
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
+	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,109 +27,182 @@ import (
 //   - IncompleteSignatureException for one that is malformed,
 //   - InvalidSignatureException for one that is wrong, too old, for another
 //     service, or does not cover all that it must,
-//   - UnrecognizedClientException for an unknown key or a session token,
+//   - UnrecognizedClientException for an unknown key or session token, and
+//     ExpiredTokenException for a token that was good,
 //   - RequestEntityTooLargeException and SerializationException for the body.
 //
 // Source: AWS KMS API Reference, "Common Errors"; texts as clients recorded them up
 // to 2026-11-21.
 func (a *Authenticator) JSON(r *http.Request, service string, f Facts) (*Caller, *Body, error) {
 	c := a.caller(r, service, f)
-	cl, err := a.jsonClaim(r, service)
+	cl, err := a.headerClaim(r, service, &jsonDialect)
 	if err != nil {
 		return nil, nil, err
 	}
-	b, sum, err := a.jsonBody(r)
+	data, err := a.readBody(r, &jsonDialect)
 	if err != nil {
 		return nil, nil, err
 	}
-	cl.payload = hex.EncodeToString(sum)
-	v, err := a.verify(r, cl)
-	switch {
-	case err != nil:
+	if err := a.admit(r, c, cl, data, &jsonDialect); err != nil {
 		return nil, nil, err
-	case v.key == nil:
-		return nil, nil, errJSONKey
-	case !v.ok:
-		return nil, nil, errJSONMismatch
 	}
-	joinSigned(r.Header, cl.signedHeaders)
-	c.signedBy(v.key, cl)
-	c.BytesIn = b.Length()
-	return c, b, nil
+	return c, &Body{src: bytes.NewReader(data), closer: r.Body, length: int64(len(data)), left: -1}, nil
 }
 
-var (
-	errJSONMissing   = awserr.New(400, "MissingAuthenticationTokenException", "Missing Authentication Token")
-	errJSONKey       = awserr.New(400, "UnrecognizedClientException", "The security token included in the request is invalid.")
-	errJSONMismatch  = jsonInvalid("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
-	errJSONMechanism = jsonIncomplete(oneMechanism)
-	errJSONQuery     = jsonIncomplete("Query-string authentication is not supported by this service. Use the Authorization header.")
+const (
+	tokenInvalid = "The security token included in the request is invalid."
+	tokenExpired = "The security token included in the request is expired"
+	noMatch      = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
 )
 
-func jsonIncomplete(message string) *awserr.Error {
-	return awserr.New(400, "IncompleteSignatureException", "%s", message)
+// A dialect is how the services of a protocol refuse a signature. The texts are the
+// same in all of them.
+type dialect struct {
+	missing, key, expired        *awserr.Error
+	incompleteCode, invalidCode  string
+	invalidStatus                int
+	bodyCutCode, bodyTooLongCode string
 }
 
-func jsonInvalid(message string) *awserr.Error {
-	return awserr.New(400, "InvalidSignatureException", "%s", message)
+var jsonDialect = dialect{
+	missing:        awserr.New(400, "MissingAuthenticationTokenException", "Missing Authentication Token"),
+	key:            awserr.New(400, "UnrecognizedClientException", tokenInvalid),
+	expired:        awserr.New(400, "ExpiredTokenException", tokenExpired),
+	incompleteCode: "IncompleteSignatureException",
+	invalidCode:    "InvalidSignatureException", invalidStatus: 400,
+	bodyCutCode: "SerializationException", bodyTooLongCode: "RequestEntityTooLargeException",
 }
 
-// jsonClaim reads how a request is signed. The payload is left empty.
-func (a *Authenticator) jsonClaim(r *http.Request, service string) (*claim, error) {
+// incomplete refuses a signature that can't be read.
+func (d *dialect) incomplete(message string) *awserr.Error {
+	return awserr.New(400, d.incompleteCode, "%s", message)
+}
+
+// invalid refuses a signature that does not hold.
+func (d *dialect) invalid(message string) *awserr.Error {
+	return awserr.New(d.invalidStatus, d.invalidCode, "%s", message)
+}
+
+// refuse returns the error of a verdict that does not hold, or nil.
+func (d *dialect) refuse(v *verdict) error {
+	switch {
+	case errors.Is(v.refused, errExpired):
+		return d.expired
+	case v.signer == nil:
+		return d.key.Because(v.refused)
+	case !v.ok:
+		return d.invalid(noMatch)
+	}
+	return nil
+}
+
+// readBody reads the whole body of a request.
+func (a *Authenticator) readBody(r *http.Request, d *dialect) ([]byte, error) {
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	data, err := io.ReadAll(io.LimitReader(r.Body, a.cfg.MaxJSONBody+1))
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, awserr.New(400, d.bodyCutCode, "The request body ends before its declared length.").Because(err)
+	case err != nil:
+		return nil, err
+	case int64(len(data)) > a.cfg.MaxJSONBody:
+		return nil, awserr.New(413, d.bodyTooLongCode, "The request body is longer than %d bytes.", a.cfg.MaxJSONBody)
+	}
+	return data, nil
+}
+
+// admit verifies a claim over a request with its whole body, and makes c the one who
+// signed it.
+func (a *Authenticator) admit(r *http.Request, c *Caller, cl *claim, data []byte, d *dialect) error {
+	sum := sha256.Sum256(data)
+	cl.payload = hex.EncodeToString(sum[:])
+	v, err := a.verify(r, cl)
+	if err != nil {
+		return err
+	}
+	if err := d.refuse(&v); err != nil {
+		return err
+	}
+	joinSigned(r.Header, cl.signedHeaders)
+	a.signedBy(c, v.signer, cl)
+	c.BytesIn = int64(len(data))
+	return nil
+}
+
+// signsQuery reports whether the query of a request says that it is signed.
+func signsQuery(r *http.Request) bool {
+	return sigv4.HasQueryParameter(r.URL.RawQuery, "X-Amz-Algorithm") || sigv4.HasQueryParameter(r.URL.RawQuery, "X-Amz-Signature")
+}
+
+// headerClaim reads how the Authorization header of a request signs it. The payload
+// is left empty.
+func (a *Authenticator) headerClaim(r *http.Request, service string, d *dialect) (*claim, error) {
 	if name := repeated(r.Header); name != "" {
-		return nil, jsonIncomplete("The header '" + name + "' may occur only once.")
+		return nil, d.incomplete("The header '" + name + "' may occur only once.")
 	}
 	authorization := r.Header.Get("Authorization")
-	inQuery := sigv4.HasQueryParameter(r.URL.RawQuery, "X-Amz-Algorithm") || sigv4.HasQueryParameter(r.URL.RawQuery, "X-Amz-Signature")
 	switch {
-	case inQuery && authorization != "":
-		return nil, errJSONMechanism
-	case inQuery:
-		return nil, errJSONQuery
+	case signsQuery(r) && authorization != "":
+		return nil, d.incomplete(oneMechanism)
+	case signsQuery(r):
+		return nil, d.incomplete("Query-string authentication is not supported by this operation. Use the Authorization header.")
 	}
 	name, rest, _ := strings.Cut(authorization, " ")
 	switch {
 	case !strings.HasPrefix(name, "AWS4-"):
-		return nil, errJSONMissing
+		return nil, d.missing
 	case name != sigv4.Algorithm:
-		return nil, jsonIncomplete("Unsupported AWS 'algorithm': '" + name + "' (only AWS4-HMAC-SHA256 for now). ")
+		return nil, d.incomplete("Unsupported AWS 'algorithm': '" + name + "' (only AWS4-HMAC-SHA256 for now). ")
 	}
 	parsed, err := sigv4.ParseAuthorization(rest)
 	hasDate := r.Header.Get("X-Amz-Date") != "" || r.Header.Get("Date") != ""
 	if err != nil || !hasDate {
-		return nil, jsonComponents(authorization, rest, hasDate)
+		return nil, d.components(authorization, rest, hasDate)
 	}
 	signedAt, date, err := requestDate(r.Header)
 	if err != nil {
-		return nil, jsonIncomplete("Date must be in ISO-8601 'basic format'. Got '" + cmp.Or(r.Header.Get("X-Amz-Date"), r.Header.Get("Date")) + "'. See http://en.wikipedia.org/wiki/ISO_8601")
+		return nil, d.incomplete("Date must be in ISO-8601 'basic format'. Got '" + cmp.Or(r.Header.Get("X-Amz-Date"), r.Header.Get("Date")) + "'. See http://en.wikipedia.org/wiki/ISO_8601")
 	}
-	if err := jsonSkew(signedAt, a.cfg.Now()); err != nil {
+	if err := d.skew(signedAt, a.cfg.Now(), maxSkew); err != nil {
 		return nil, err
 	}
-	if missing := unsignedHeaders(r.Header, parsed.SignedHeaders); missing != nil {
-		return nil, jsonNotSigned(missing)
-	}
-	credential, err := sigv4.ParseCredential(parsed.Credential)
+	credential, err := d.covered(r, parsed.SignedHeaders, parsed.Credential, service, date)
 	if err != nil {
-		// Who has swapped ID and secret sees the secret here: it is hashed.
-		return nil, jsonIncomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got (hashed with SHA-256 and encoded with Base64): '" + hashed(parsed.Credential) + "'")
-	}
-	if err := jsonScope(credential, service, date); err != nil {
 		return nil, err
 	}
-	if r.Header.Get("X-Amz-Security-Token") != "" {
-		return nil, errJSONKey
+	if sigv4.HasQueryParameter(r.URL.RawQuery, securityToken) {
+		return nil, d.key
 	}
-	return &claim{AuthHeader, credential, parsed.SignedHeaders, parsed.Signature, date, signedAt, ""}, nil
+	return &claim{AuthHeader, credential, parsed.SignedHeaders, parsed.Signature, date, signedAt, "", r.Header.Get(securityToken)}, nil
 }
 
-// jsonComponents says what an Authorization header lacks.
-func jsonComponents(authorization, rest string, hasDate bool) error {
+// securityToken is the header, and the parameter of a presigned query, that holds
+// the session token.
+const securityToken = "X-Amz-Security-Token"
+
+// covered checks that a signature covers all that it must, and that its scope is
+// right.
+func (d *dialect) covered(r *http.Request, signedHeaders, credential, service, date string) (sigv4.Credential, error) {
+	if missing := unsignedHeaders(r.Header, signedHeaders); missing != nil {
+		return sigv4.Credential{}, d.notSigned(missing)
+	}
+	c, err := sigv4.ParseCredential(credential)
+	if err != nil {
+		// Who has swapped ID and secret sees the secret here: it is hashed.
+		return c, d.incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got (hashed with SHA-256 and encoded with Base64): '" + hashed(credential) + "'")
+	}
+	return c, d.scope(c, service, date)
+}
+
+// components says what an Authorization header lacks.
+func (d *dialect) components(authorization, rest string, hasDate bool) error {
 	has := make(map[string]bool)
 	for _, part := range strings.FieldsFunc(rest, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
 		name, value, ok := strings.Cut(part, "=")
 		if !ok {
-			return jsonIncomplete("Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '" + hashed(authorization) + "'.")
+			return d.incomplete("Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '" + hashed(authorization) + "'.")
 		}
 		has[name] = value != ""
 	}
@@ -141,7 +218,7 @@ func jsonComponents(authorization, rest string, hasDate bool) error {
 	if message == "" {
 		message = "Authorization header has a parameter that is unknown or repeated. "
 	}
-	return jsonIncomplete(message + "(Hashed with SHA-256 and encoded with Base64) Authorization=" + hashed(authorization))
+	return d.incomplete(message + "(Hashed with SHA-256 and encoded with Base64) Authorization=" + hashed(authorization))
 }
 
 func hashed(s string) string {
@@ -149,26 +226,28 @@ func hashed(s string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-func jsonSkew(signedAt, now time.Time) error {
+// skew refuses a time too far from ours: minutes in the past, or maxSkew ahead.
+func (d *dialect) skew(signedAt, now time.Time, most time.Duration) error {
 	at := func(t time.Time) string { return t.UTC().Format(sigv4.DateFormat) }
-	switch d := now.Sub(signedAt); {
-	case d > jsonMaxSkew:
-		return jsonInvalid("Signature expired: " + at(signedAt) + " is now earlier than " + at(now.Add(-jsonMaxSkew)) + " (" + at(now) + " - 5 min.)")
-	case d < -jsonMaxSkew:
-		return jsonInvalid("Signature not yet current: " + at(signedAt) + " is still later than " + at(now.Add(jsonMaxSkew)) + " (" + at(now) + " + 5 min.)")
+	in := func(d time.Duration) string { return strconv.Itoa(int(d/time.Minute)) + " min.)" }
+	switch age := now.Sub(signedAt); {
+	case age > most:
+		return d.invalid("Signature expired: " + at(signedAt) + " is now earlier than " + at(now.Add(-most)) + " (" + at(now) + " - " + in(most))
+	case age < -maxSkew:
+		return d.invalid("Signature not yet current: " + at(signedAt) + " is still later than " + at(now.Add(maxSkew)) + " (" + at(now) + " + " + in(maxSkew))
 	}
 	return nil
 }
 
-func jsonNotSigned(names []string) error {
+func (d *dialect) notSigned(names []string) error {
 	if names[0] == "host" {
-		return jsonInvalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+		return d.invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
-	return jsonInvalid("'" + http.CanonicalHeaderKey(names[0]) + "' must be a 'SignedHeader' in the AWS Authorization.")
+	return d.invalid("'" + http.CanonicalHeaderKey(names[0]) + "' must be a 'SignedHeader' in the AWS Authorization.")
 }
 
-// jsonScope says all that is wrong with a scope at once.
-func jsonScope(c sigv4.Credential, service, date string) error {
+// scope says all that is wrong with a scope at once.
+func (d *dialect) scope(c sigv4.Credential, service, date string) error {
 	message := ""
 	if !isRegion(c.Scope.Region) {
 		message += "Credential should be scoped to a valid region. "
@@ -183,7 +262,7 @@ func jsonScope(c sigv4.Credential, service, date string) error {
 		message += "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" + c.Scope.Date + "' != '" + date[:8] + "', from '" + date + "'. "
 	}
 	if message != "" {
-		return jsonInvalid(message)
+		return d.invalid(message)
 	}
 	return nil
 }

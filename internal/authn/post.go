@@ -29,7 +29,7 @@ var postFields = []struct{ name, spelling string }{
 //     wrong, and another kind of authentication beside the form,
 //   - InvalidRequest for Signature Version 2, NotImplemented for 4A,
 //   - InvalidPolicyDocument for a policy that is not base64,
-//   - InvalidToken for a session token,
+//   - InvalidToken and ExpiredToken for a session token,
 //   - InvalidAccessKeyId, SignatureDoesNotMatch.
 func (a *Authenticator) Post(r *http.Request, fields map[string]string, f Facts) (*Caller, []byte, error) {
 	c := a.caller(r, sigv4.ServiceS3, f)
@@ -45,15 +45,13 @@ func (a *Authenticator) Post(r *http.Request, fields map[string]string, f Facts)
 		return nil, nil, awserr.New(400, "InvalidPolicyDocument", "Invalid Policy: Invalid Base64 encoding")
 	}
 	v, err := a.check(r.Context(), cl, fields["policy"])
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, nil, err
-	case v.key == nil:
-		return nil, nil, s3UnknownKey(cl)
-	case !v.ok:
-		return nil, nil, s3Mismatch(cl, &v)
 	}
-	c.signedBy(v.key, cl)
+	if err := s3Refuse(cl, &v); err != nil {
+		return nil, nil, err
+	}
+	a.signedBy(c, v.signer, cl)
 	return c, policy, nil
 }
 
@@ -104,10 +102,7 @@ func (a *Authenticator) postClaim(r *http.Request, fields map[string]string) (*c
 	if detail != "" {
 		return nil, a.withRegion(s3Argument(queryCredential+detail, "X-Amz-Credential", ""), credential)
 	}
-	if fields["x-amz-security-token"] != "" {
-		return nil, errS3Token
-	}
-	return &claim{AuthPost, credential, "", fields["x-amz-signature"], date, signedAt, ""}, nil
+	return &claim{AuthPost, credential, "", fields["x-amz-signature"], date, signedAt, "", fields["x-amz-security-token"]}, nil
 }
 
 func postMissing(field string) error {

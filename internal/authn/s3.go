@@ -35,7 +35,7 @@ const schemeECDSA = "AWS4-ECDSA-P256-SHA256"
 //   - RequestTimeTooSkewed,
 //   - AuthorizationHeaderMalformed and AuthorizationQueryParametersError,
 //   - MissingContentLength for a streamed payload of unknown length,
-//   - InvalidToken for a session token,
+//   - InvalidToken and ExpiredToken for a session token,
 //   - InvalidAccessKeyId, SignatureDoesNotMatch,
 //   - XAmzContentSHA256Mismatch for an empty body that was declared otherwise.
 func (a *Authenticator) S3(r *http.Request, f Facts) (*Caller, *Body, error) {
@@ -59,20 +59,20 @@ func (a *Authenticator) S3(r *http.Request, f Facts) (*Caller, *Body, error) {
 	if missing := unsignedHeaders(r.Header, cl.signedHeaders); missing != nil {
 		return nil, nil, s3NotSigned(missing)
 	}
-	if r.Header.Get("X-Amz-Security-Token") != "" || cl.authType == AuthQuery && sigv4.HasQueryParameter(r.URL.RawQuery, "X-Amz-Security-Token") {
+	// The token stands where the signature does, and nowhere else.
+	if cl.authType == AuthQuery && r.Header.Get(securityToken) != "" ||
+		cl.authType == AuthHeader && sigv4.HasQueryParameter(r.URL.RawQuery, securityToken) {
 		return nil, nil, errS3Token
 	}
 	v, err := a.verify(r, cl)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, nil, err
-	case v.key == nil:
-		return nil, nil, s3UnknownKey(cl)
-	case !v.ok:
-		return nil, nil, s3Mismatch(cl, &v)
+	}
+	if err := s3Refuse(cl, &v); err != nil {
+		return nil, nil, err
 	}
 	joinSigned(r.Header, cl.signedHeaders)
-	c.signedBy(v.key, cl)
+	a.signedBy(c, v.signer, cl)
 	b, err := newBody(r, p, &signedBody{cl, v})
 	if err != nil {
 		return nil, nil, err
@@ -139,7 +139,7 @@ func (a *Authenticator) s3HeaderClaim(r *http.Request, authorization string) (*c
 	if payload == "" {
 		return nil, errS3NoPayloadHash
 	}
-	return &claim{AuthHeader, credential, parsed.SignedHeaders, parsed.Signature, date, signedAt, payload}, nil
+	return &claim{AuthHeader, credential, parsed.SignedHeaders, parsed.Signature, date, signedAt, payload, r.Header.Get(securityToken)}, nil
 }
 
 func (a *Authenticator) s3QueryClaim(r *http.Request) (*claim, error) {
@@ -191,7 +191,7 @@ func (a *Authenticator) s3QueryClaim(r *http.Request) (*claim, error) {
 	if payload == "" {
 		payload = sigv4.UnsignedPayload
 	}
-	return &claim{AuthQuery, credential, q.SignedHeaders, q.Signature, q.Date, signedAt, payload}, nil
+	return &claim{AuthQuery, credential, q.SignedHeaders, q.Signature, q.Date, signedAt, payload, q.SecurityToken}, nil
 }
 
 // s3Credential splits a credential and says in S3's words what is wrong with it.

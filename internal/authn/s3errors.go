@@ -3,6 +3,7 @@ package authn
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ var (
 	errS3PayloadUse    = awserr.New(400, "InvalidRequest", "The value of x-amz-content-sha256 header is invalid.")
 	errS3NoLength      = awserr.New(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
 	errS3Token         = awserr.New(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
+	errS3Expired       = awserr.New(400, "ExpiredToken", "The provided token has expired.")
 	errS3Body          = awserr.New(400, "IncompleteBody", "The request body terminated unexpectedly")
 	errS3Trailer       = awserr.New(400, "MalformedTrailerError", "The request contained trailing data that was not well-formed or did not conform to our published schema.")
 )
@@ -87,6 +89,21 @@ func s3UnknownKey(cl *claim) *awserr.Error {
 		With("AWSAccessKeyId", cl.credential.AccessKeyID)
 }
 
+// s3Refuse returns the error of a verdict that does not hold, or nil.
+func s3Refuse(cl *claim, v *verdict) error {
+	switch {
+	case errors.Is(v.refused, errExpired):
+		return errS3Expired
+	case errors.Is(v.refused, ErrToken):
+		return errS3Token.Because(v.refused)
+	case v.signer == nil:
+		return s3UnknownKey(cl)
+	case !v.ok:
+		return s3Mismatch(cl, v)
+	}
+	return nil
+}
+
 // s3Mismatch answers a wrong signature with what the server signed, so that the
 // client can compare.
 func s3Mismatch(cl *claim, v *verdict) *awserr.Error {
@@ -103,16 +120,32 @@ func s3Mismatch(cl *claim, v *verdict) *awserr.Error {
 }
 
 // withoutSecrets replaces the values of headers that hold secrets in a canonical
-// request: what goes into an error may end in a client's log.
+// request, and the session token in its query: what goes into an error may end in a
+// client's log.
 func withoutSecrets(canonical []byte) []byte {
 	lines := bytes.Split(canonical, []byte("\n"))
 	for i, line := range lines {
+		if i == 2 {
+			lines[i] = withoutToken(line)
+			continue
+		}
 		name, _, ok := bytes.Cut(line, []byte(":"))
 		if ok && (bytes.HasSuffix(name, []byte("-customer-key")) || string(name) == "x-amz-security-token") {
 			lines[i] = append(bytes.Clone(name), ":[secret]"...)
 		}
 	}
 	return bytes.Join(lines, []byte("\n"))
+}
+
+// withoutToken replaces the session token in a canonical query.
+func withoutToken(query []byte) []byte {
+	parts := bytes.Split(query, []byte("&"))
+	for i, p := range parts {
+		if bytes.HasPrefix(p, []byte(securityToken+"=")) {
+			parts[i] = []byte(securityToken + "=[secret]")
+		}
+	}
+	return bytes.Join(parts, []byte("&"))
 }
 
 // spacedHex writes bytes as S3 does: "41 57 53".

@@ -20,7 +20,6 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"coffer/internal/identity"
-	"coffer/internal/key"
 	"coffer/internal/policy"
 )
 
@@ -58,6 +57,8 @@ const (
 
 	// tokenGeneration is how many opened tokens each half of the cache holds.
 	tokenGeneration = 8192
+	// maxParsed is how many managed session policies are kept parsed.
+	maxParsed = 1024
 )
 
 // ErrToken means that a session token is not one that this installation made for
@@ -115,16 +116,18 @@ type PolicyParser func(text string) (*policy.Policy, error)
 
 // Tokens makes and opens session tokens. It is safe for concurrent use.
 type Tokens struct {
-	secret *key.Secret // a pointer, which package fmt does not follow
+	secret *[32]byte // a pointer, which package fmt does not follow
 	parse  PolicyParser
 
 	mu         sync.Mutex
 	young, old map[[sha256.Size]byte]*identity.Session // guarded by mu
+	policies   map[string]*policy.Policy               // by text; guarded by mu
 }
 
-// NewTokens returns the tokens under a secret: [key.Keys.Derive] of [TokenPurpose].
-func NewTokens(secret key.Secret, parse PolicyParser) *Tokens {
-	return &Tokens{secret: &secret, parse: parse, young: make(map[[sha256.Size]byte]*identity.Session)}
+// NewTokens returns the tokens under a secret of the installation: the one that its
+// keys derive for [TokenPurpose].
+func NewTokens(secret [32]byte, parse PolicyParser) *Tokens {
+	return &Tokens{secret: &secret, parse: parse, young: make(map[[sha256.Size]byte]*identity.Session), policies: make(map[string]*policy.Policy)}
 }
 
 // Format writes [secret].
@@ -254,6 +257,27 @@ func (r *tokenRecord) session(accessKeyID string, parse PolicyParser) (*identity
 		s.Policies = []policy.Named{{Name: "inline session policy", Policy: parsed}}
 	}
 	return s, nil
+}
+
+// parsed returns the policy of a managed session policy's text.
+func (t *Tokens) parsed(text string) (*policy.Policy, error) {
+	t.mu.Lock()
+	p := t.policies[text]
+	t.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	p, err := t.parse(text)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.policies) >= maxParsed {
+		clear(t.policies)
+	}
+	t.policies[text] = p
+	return p, nil
 }
 
 // cached returns the session of a token that was opened lately, or nil.
