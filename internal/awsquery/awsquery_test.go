@@ -17,7 +17,10 @@ type pair struct{ Key, Value string }
 
 type token string
 
+type Paging struct{ Marker *string }
+
 type input struct {
+	Paging
 	UserName string
 	Token    token `query:"WebToken"`
 	Path     *string
@@ -49,6 +52,7 @@ func TestDecode(t *testing.T) {
 		{"empty pairs", "&UserName=a&&", input{UserName: "a"}},
 		{"no value", "Path", input{Path: ptr("")}},
 		{"pointers", "Path=/&MaxItems=0&Maybe=false", input{Path: ptr("/"), Limit: ptr[int32](0), Maybe: ptr(false)}},
+		{"embedded", "Marker=m", input{Paging: Paging{ptr("m")}}},
 		{"numbers", "MaxItems=-2147483648&On=true", input{Limit: ptr[int32](-2147483648), On: true}},
 		{"blob", "Blob=AAEC", input{Blob: []byte{0, 1, 2}}},
 		{"timestamp", "At=2026-11-21T13:00:00%2B01:00", input{At: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}},
@@ -171,7 +175,8 @@ type output struct {
 	Tags     []pair
 	More     []string `query:"Names,omitempty"`
 	Summary  map[string]int32
-	Hidden   string `query:"-"`
+	Paging
+	Hidden string `query:"-"`
 }
 
 func TestEncode(t *testing.T) {
@@ -186,11 +191,11 @@ func TestEncode(t *testing.T) {
 		{"all", &output{
 			Name: "<&>\"'é\r\n\x00\xff", Optional: "n", Document: `{"a": "é~*"}`, Count: -1, Limit: ptr[int32](5), Done: true,
 			At: time.Date(2026, 11, 21, 13, 0, 0, 5e8, time.FixedZone("CET", 3600)), Blob: []byte{0, 1, 2}, Key: secret{"wJalr/+"},
-			User: &pair{"k", "v"}, Tags: []pair{{"a", "b"}, {"c", ""}}, More: []string{"x"}, Summary: map[string]int32{"b": 2, "a": 1}, Hidden: "h",
+			User: &pair{"k", "v"}, Tags: []pair{{"a", "b"}, {"c", ""}}, More: []string{"x"}, Summary: map[string]int32{"b": 2, "a": 1}, Paging: Paging{ptr("m")}, Hidden: "h",
 		}, "<OpResult><Name>&lt;&amp;&gt;&quot;'é&#xD;\n\uFFFD\uFFFD</Name><Note>n</Note><PolicyDocument>%7B%22a%22%3A%20%22%C3%A9~%2A%22%7D</PolicyDocument>" +
 			"<Count>-1</Count><Limit>5</Limit><IsTruncated>true</IsTruncated><At>2026-11-21T12:00:00Z</At><Blob>AAEC</Blob><Key>wJalr/+</Key>" +
 			"<User><Key>k</Key><Value>v</Value></User><Tags><member><Key>a</Key><Value>b</Value></member><member><Key>c</Key><Value></Value></member></Tags>" +
-			"<Names><member>x</member></Names><Summary><entry><key>a</key><value>1</value></entry><entry><key>b</key><value>2</value></entry></Summary></OpResult>"},
+			"<Names><member>x</member></Names><Summary><entry><key>a</key><value>1</value></entry><entry><key>b</key><value>2</value></entry></Summary><Marker>m</Marker></OpResult>"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package awsquery
 import (
 	"cmp"
 	"encoding/base64"
+	"iter"
 	"reflect"
 	"slices"
 	"strconv"
@@ -24,16 +25,11 @@ func (f *Form) Decode(dst any) error {
 	if rv.Kind() != reflect.Pointer || rv.Elem().Kind() != reflect.Struct {
 		panic("awsquery: internal error: destination is no pointer to a struct")
 	}
-	v := rv.Elem()
-	for i := range v.NumField() {
-		m := memberOf(v.Type().Field(i))
-		if m.name == "" {
-			continue
-		}
+	for m, field := range members(rv.Elem()) {
 		for name, n := range f.root.below {
 			switch {
 			case name == m.name:
-				if err := bind(n, name, v.Field(i)); err != nil {
+				if err := bind(n, name, field); err != nil {
 					return err
 				}
 			case strings.EqualFold(name, m.name):
@@ -46,16 +42,33 @@ func (f *Form) Decode(dst any) error {
 
 // A member is how a field is named and written.
 type member struct {
-	name             string // empty: no member
+	name             string
 	omitEmpty, isURI bool
 }
 
-func memberOf(f reflect.StructField) member {
-	tag, options, _ := strings.Cut(f.Tag.Get("query"), ",")
-	if tag == "-" || !f.IsExported() {
-		return member{}
+// members goes over the members of a structure. Those of an embedded struct are
+// among them.
+func members(v reflect.Value) iter.Seq2[member, reflect.Value] {
+	return func(yield func(member, reflect.Value) bool) {
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			tag, options, _ := strings.Cut(f.Tag.Get("query"), ",")
+			switch {
+			case tag == "-" || !f.IsExported():
+			case f.Anonymous:
+				for m, field := range members(v.Field(i)) {
+					if !yield(m, field) {
+						return
+					}
+				}
+			default:
+				m := member{cmp.Or(tag, f.Name), strings.Contains(options, "omitempty"), strings.Contains(options, "uri")}
+				if !yield(m, v.Field(i)) {
+					return
+				}
+			}
+		}
 	}
-	return member{cmp.Or(tag, f.Name), strings.Contains(options, "omitempty"), strings.Contains(options, "uri")}
 }
 
 // bind sets dst to the parameters at n and below, whose full name is name.
@@ -118,11 +131,10 @@ func bindStruct(n *node, name string, dst reflect.Value) *awserr.Error {
 		return malformed("The parameter %s has members, and no value.", name)
 	}
 	left := len(n.below)
-	for i := range dst.NumField() {
-		m := memberOf(dst.Type().Field(i))
+	for m, field := range members(dst) {
 		if p := n.below[m.name]; p != nil {
 			left--
-			if err := bind(p, name+"."+m.name, dst.Field(i)); err != nil {
+			if err := bind(p, name+"."+m.name, field); err != nil {
 				return err
 			}
 		}

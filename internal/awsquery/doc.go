@@ -34,7 +34,7 @@
 // After the name, ",omitempty" leaves out the zero value and an empty list, and
 // ",uri" writes a string with the percent escapes of RFC 3986, as IAM does with
 // policy documents. A pointer is left out when it is nil, and a time when it is
-// zero. A value with a method Reveal() string is a secret; it is written as what
+// zero. The members of an embedded struct count as the struct's own. A value with a method Reveal() string is a secret; it is written as what
 // that method returns.
 //
 // Source: Smithy 2.0, "AWS query protocol", read 2026-11-21.

@@ -54,12 +54,8 @@ func EncodeError(namespace, requestID string, e *awserr.Error) []byte {
 }
 
 func appendStruct(b []byte, v reflect.Value) []byte {
-	for i := range v.NumField() {
-		m := memberOf(v.Type().Field(i))
-		if m.name == "" {
-			continue
-		}
-		b = appendMember(b, m, v.Field(i))
+	for m, field := range members(v) {
+		b = appendMember(b, m, field)
 	}
 	return b
 }
