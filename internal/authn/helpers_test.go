@@ -40,6 +40,8 @@ func (k keys) Lookup(_ context.Context, id string) (*identity.AccessKey, error) 
 var testKeys = keys{
 	testKeyID: {ID: testKeyID, Account: testAccount, Principal: "arn:aws:iam::123456789012:root",
 		Secret: identity.NewSecret(testSecret), Status: identity.Active},
+	"AKIAALICE": {ID: "AKIAALICE", Account: testAccount, Principal: aliceARN, UserID: aliceID, UserName: "alice",
+		Secret: identity.NewSecret(testSecret), Status: identity.Active},
 	"AKIAINACTIVE": {ID: "AKIAINACTIVE", Account: testAccount, Principal: "arn:aws:iam::123456789012:root",
 		Secret: identity.NewSecret(testSecret), Status: identity.Inactive},
 }
