@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"strings"
@@ -29,6 +30,11 @@ type Server struct {
 	TLSCert, TLSKey string
 	TLSSelfSigned   bool
 	TLSClientCA     string
+
+	// TrustedProxies are the networks whose X-Forwarded- headers are believed.
+	// Resolve sets it from proxies.
+	TrustedProxies []netip.Prefix
+	proxies        []string
 
 	LogFormat string
 	LogLevel  string
@@ -63,6 +69,7 @@ func (c *Server) Flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.TLSKey, "tls-key", "", "private key, PEM `file`")
 	fs.BoolVar(&c.TLSSelfSigned, "tls-self-signed", false, "serve TLS under an authority kept in DIR/tls/ca.pem")
 	fs.StringVar(&c.TLSClientCA, "tls-client-ca", "", "ask clients for a certificate of the authorities in a PEM `file`")
+	fs.StringSliceVar(&c.proxies, "trusted-proxy", nil, "`network` (CIDR) of proxies whose X-Forwarded- headers are believed; may repeat")
 	fs.StringVar(&c.LogFormat, "log-format", "text", "text or json")
 	fs.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	fs.BoolVar(&c.DevClock, "dev-clock", false, "let the root user move calendar time on; for tests only")
@@ -108,7 +115,30 @@ func (c *Server) Resolve(fs *pflag.FlagSet, file string, getenv func(string) str
 	}
 	c.RootAccessKeyID = getenv("COFFER_ROOT_ACCESS_KEY_ID")
 	c.RootSecretAccessKey = getenv("COFFER_ROOT_SECRET_ACCESS_KEY")
+	if c.TrustedProxies, err = parseNetworks(c.proxies); err != nil {
+		return fmt.Errorf("trusted-proxy: %w", err)
+	}
 	return c.check()
+}
+
+// parseNetworks reads addresses and CIDR networks. One that holds every address is
+// refused: to trust everybody's headers is to trust nobody's address.
+func parseNetworks(list []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if at, e := netip.ParseAddr(s); e == nil && at.Zone() == "" {
+			p, err = netip.PrefixFrom(at, at.BitLen()), nil
+		}
+		switch {
+		case err != nil || p.Addr().Is4In6():
+			return nil, fmt.Errorf("%q is no network, such as 10.0.0.0/8", s)
+		case p.Bits() == 0:
+			return nil, fmt.Errorf("%q holds every address", s)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
 }
 
 // EnvName returns the environment variable of a flag: COFFER_TLS_CERT for

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,6 +59,12 @@ func TestRefused(t *testing.T) {
 		{name: "client certificates without TLS", args: []string{"--tls-client-ca", "x"}},
 		{name: "dev clock on every address", args: []string{"--dev-clock", "--listen", "0.0.0.0:7070"}},
 		{name: "dev clock on no address", args: []string{"--dev-clock", "--listen", ":7070"}},
+		{name: "proxy that is no network", args: []string{"--trusted-proxy", "proxy.test"}},
+		{name: "proxy in the file that is no network", file: "trusted-proxy: [10.0.0.0/8, 10.0.0.0/40]\n"},
+		{name: "every address is a proxy", env: map[string]string{"COFFER_TRUSTED_PROXY": "0.0.0.0/0"}},
+		{name: "every address is a proxy, IPv6", env: map[string]string{"COFFER_TRUSTED_PROXY": "::/0"}},
+		{name: "proxy of IPv4 in IPv6", args: []string{"--trusted-proxy", "::ffff:10.0.0.0/104"}},
+		{name: "proxy with a zone", args: []string{"--trusted-proxy", "fe80::1%eth0"}},
 		{name: "half of a root key", env: map[string]string{"COFFER_ROOT_ACCESS_KEY_ID": "AKIA"}},
 	}
 	for _, tt := range tests {
@@ -66,6 +73,26 @@ func TestRefused(t *testing.T) {
 				t.Error("Resolve = nil; want an error")
 			}
 		})
+	}
+}
+
+func TestTrustedProxies(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		env  map[string]string
+		file string
+	}{
+		{args: []string{"--trusted-proxy", "10.1.2.3/8", "--trusted-proxy", "fd00::1"}},
+		{env: map[string]string{"COFFER_TRUSTED_PROXY": "10.0.0.0/8,fd00::1"}},
+		{file: "trusted-proxy: [10.0.0.0/8, 'fd00::1']\n"},
+	} {
+		s, err := resolve(t, c.args, c.env, c.file)
+		if err != nil || fmt.Sprint(s.TrustedProxies) != "[10.0.0.0/8 fd00::1/128]" {
+			t.Errorf("Resolve(%v) = %v, %v", c, s.TrustedProxies, err)
+		}
+	}
+	if s, err := resolve(t, nil, nil, ""); err != nil || s.TrustedProxies != nil {
+		t.Errorf("default = %v, %v", s.TrustedProxies, err)
 	}
 }
 
