@@ -48,7 +48,7 @@ type Policy struct {
 	// If it is not empty, every statement counts as Unknown.
 	Unknown string
 
-	compiled *compiled
+	compiled *compiled // nil if neither Parse nor Load made the policy: it denies all
 }
 
 // A Statement is one statement of a policy, as written.
@@ -131,6 +131,9 @@ type Principal struct {
 	Role string // of a session: the role's ARN, with its path
 	User string // of a federated user: the ARN of the user, or root, that it comes from
 	ID   string // unique ID of the user or role, as saved policies name it: AIDA..., AROA...
+	// Canonical is the canonical user ID of the account; empty if it is not known,
+	// which makes a Deny for a CanonicalUser apply and an Allow not.
+	Canonical string
 
 	Service  string // of Service: its name
 	Provider string // of WebIdentity: ARN or name of the provider
@@ -192,6 +195,7 @@ type Input struct {
 	// ACLAllows is set if an access control list that is in force grants the
 	// action to the principal. PublicACL is set if it does so to everyone.
 	ACLAllows bool
+	PublicACL bool
 	// ACLName names what granted, for explanations.
 	ACLName string
 }
@@ -240,5 +244,3 @@ type Decision struct {
 	// implicit denial.
 	Match Match
 }
-
-type compiled struct{}

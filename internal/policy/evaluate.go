@@ -1,0 +1,199 @@
+package policy
+
+import (
+	"strings"
+	"sync"
+)
+
+// maxAction bounds the name of an action with its service.
+const maxAction = 128
+
+// An evaluator holds what one decision needs beside its input. Evaluators are
+// reused, so that a decision allocates nothing.
+type evaluator struct {
+	in            *Input
+	service, name []byte // of the action, in lower case; parts of action
+	action        [maxAction]byte
+	hasBoundary   bool
+	values, vars  []string // scratch: of the condition key, of a variable
+	text          []byte   // scratch: a pattern with its variables filled in
+	slow          *slow    // nil in Evaluate
+}
+
+var evaluators = sync.Pool{New: func() any {
+	return &evaluator{values: make([]string, 0, 16), vars: make([]string, 0, 4), text: make([]byte, 0, 256)}
+}}
+
+// begin gets an evaluator for in. It reports false if the action is no action.
+func begin(in *Input) (*evaluator, bool) {
+	e := evaluators.Get().(*evaluator)
+	e.in = in
+	e.hasBoundary = in.Principal.HasBoundary || in.Boundary != nil
+	return e, e.setAction(in.Action)
+}
+
+// end gives e back and lets go of what it refers to.
+func (e *evaluator) end() {
+	e.in, e.slow = nil, nil
+	clear(e.values[:cap(e.values)])
+	clear(e.vars[:cap(e.vars)])
+	if cap(e.text) <= 64<<10 {
+		evaluators.Put(e)
+	}
+}
+
+func (e *evaluator) setAction(s string) bool {
+	colon := strings.IndexByte(s, ':')
+	if colon <= 0 || colon == len(s)-1 || len(s) > maxAction {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		case c <= ' ' || c > '~' || c == '*' || c == '?':
+			return false
+		}
+		e.action[i] = c
+	}
+	e.service, e.name = e.action[:colon], e.action[colon+1:len(s)]
+	return true
+}
+
+// lookup returns the values of a condition key in into; none if the request lacks
+// the key.
+func (e *evaluator) lookup(key string, into []string) []string {
+	if e.in.Context == nil {
+		return into[:0]
+	}
+	values, ok := e.in.Context.Lookup(key, into[:0])
+	if !ok {
+		return into[:0]
+	}
+	return values
+}
+
+// Evaluate decides. It reads what it needs of the principal in in.Principal, and
+// in.Context only for conditions and variables. It may be called by several
+// goroutines at once, also with the same policies.
+//
+// The order, and each rule with its source, is in docs/spec/authorization.md.
+func Evaluate(in *Input) Decision {
+	e, ok := begin(in)
+	defer e.end()
+	if !ok {
+		return Decision{}
+	}
+	return e.decide()
+}
+
+// A place is where a statement stands: the indices of its policy in the layer and
+// of itself in the policy. none is no place.
+type place struct{ policy, statement int }
+
+var none = place{-1, -1}
+
+// A finding is what the policies of a layer say together.
+type finding struct {
+	allow, deny place
+	// Of resource policies: how the Allow statements name the principal, and the
+	// first statement for each way.
+	reach reach
+	by    [3]place
+}
+
+func noFinding() finding {
+	return finding{allow: none, deny: none, by: [3]place{none, none, none}}
+}
+
+func (f *finding) allowed() bool { return f.allow != none }
+func (f *finding) denied() bool  { return f.deny != none }
+
+// scan looks through the policies of a layer. It stops at the first Deny that
+// applies.
+func (e *evaluator) scan(layer Layer, policies []Named, byName bool) finding {
+	f := noFinding()
+	for i := range policies {
+		e.scanPolicy(layer, &policies[i], i, byName, &f)
+		if f.denied() && e.slow == nil {
+			break
+		}
+	}
+	return f
+}
+
+func (e *evaluator) scanPolicy(layer Layer, n *Named, index int, byName bool, f *finding) {
+	if n.Policy == nil || n.Policy.compiled == nil {
+		// Nobody has read this policy, so it may hold a Deny.
+		if f.deny == none {
+			f.deny = place{index, -1}
+		}
+		if e.slow != nil {
+			e.slow.unread(layer, n)
+		}
+		return
+	}
+	rules := n.Policy.compiled.rules
+	for i := range rules {
+		r := &rules[i]
+		if e.slow == nil && !r.deny && !byName && f.allowed() {
+			continue // a further Allow adds nothing
+		}
+		var how reach
+		if e.slow == nil {
+			how = r.match(e, byName)
+		} else {
+			how = e.slow.match(e, layer, n, i, byName)
+		}
+		switch {
+		case how == 0:
+		case r.deny:
+			if f.deny == none {
+				f.deny = place{index, i}
+			}
+			if e.slow == nil {
+				return
+			}
+		default:
+			f.add(how, place{index, i})
+		}
+	}
+}
+
+// add notes an Allow.
+func (f *finding) add(how reach, at place) {
+	if f.allow == none {
+		f.allow = at
+	}
+	for bit := range f.by {
+		if how&(1<<bit) != 0 && f.by[bit] == none {
+			f.by[bit] = at
+		}
+	}
+	f.reach |= how
+}
+
+// first returns the first Allow that names the principal in one of the given ways.
+func (f *finding) first(how reach) place {
+	for bit := range f.by {
+		if how&(1<<bit) != 0 && f.by[bit] != none {
+			return f.by[bit]
+		}
+	}
+	return none
+}
+
+// matchAt returns the Match of a place in the policies of a layer.
+func matchAt(layer Layer, policies []Named, at place) Match {
+	if at.policy < 0 || at.policy >= len(policies) {
+		return Match{Layer: layer}
+	}
+	n := &policies[at.policy]
+	m := Match{Layer: layer, Policy: n.Name, Index: at.statement, Effect: Deny}
+	if at.statement >= 0 && n.Policy != nil {
+		s := &n.Policy.Statements[at.statement]
+		m.Sid, m.Effect = s.Sid, s.Effect
+	}
+	return m
+}
