@@ -3,9 +3,11 @@ package authz
 import (
 	"context"
 	"errors"
+	"fmt"
 
-	"coffer/internal/authn"
+	"coffer/internal/meta"
 	"coffer/internal/policy"
+	"coffer/internal/revision"
 )
 
 // An Ask is a question for one decision: may the caller do this to that? It names
@@ -19,13 +21,13 @@ type Ask struct {
 	// Policy is the resource's own policy; nil if it has none.
 	Policy *policy.Named
 	Grants []policy.Grant // on a KMS key
+	// NoRCP is set for the resources that resource control policies do not affect,
+	// such as AWS managed keys.
+	NoRCP bool
 	// RestrictPublic, ACLAllows and ACLName are as in policy.Input.
 	RestrictPublic bool
 	ACLAllows      bool
 	ACLName        string
-	// NoRCP is set if resource control policies do not apply to the resource, such
-	// as an AWS managed key.
-	NoRCP bool
 
 	// Keys tells the condition keys of the service ("s3:prefix", "kms:viaservice",
 	// "aws:requesttag/..."), by lower-case name; nil if there are none. The gate
@@ -44,29 +46,72 @@ type Ask struct {
 var ErrNotCovered = errors.New("authz: resource was not authorized")
 
 // Ask decides one action on one resource. It returns nil, or a *Denied with an
-// authorization ID, or the error that kept it from deciding.
+// authorization ID, or the error that kept it from deciding. The call keeps a until
+// it ends.
 func (c *Call) Ask(ctx context.Context, a *Ask) error {
-	return c.gate.Ask(ctx, c.caller, a)
+	if !c.op.ReadOnly && len(c.asks) == 0 && c.gate.cfg.Meta != nil {
+		// Before the decision reads anything: what changes later shows.
+		err := c.gate.cfg.Meta.View(ctx, func(r meta.Reader) (err error) {
+			c.revision, err = revision.Read(r)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("decide %s: %w", a.Action, err)
+		}
+	}
+	if err := c.gate.ask(ctx, c.caller, a, true); err != nil {
+		if d := AsDenied(err); d != nil && d.ID != "" {
+			c.Additional("authorizationId", d.ID)
+		}
+		return err
+	}
+	c.asks = append(c.asks, a)
+	return nil
 }
 
 // Covers returns nil if an action on the resource was allowed in this call, and
 // ErrNotCovered if not. An operation asks before it serves or changes an object or
 // a key, by the name under which it is about to touch it.
 func (c *Call) Covers(resource string) error {
-	return nil
+	for _, a := range c.asks {
+		if a.Resource == resource {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %s touches %s", ErrNotCovered, c.op.Name, resource)
 }
 
 // Again makes every decision of the call once more, on the state of now. It
 // returns nil or the denial.
 func (c *Call) Again(ctx context.Context) error {
+	if alive := c.gate.cfg.Alive; alive != nil {
+		if err := alive(ctx, c.caller); err != nil {
+			return err
+		}
+	}
+	for _, a := range c.asks {
+		if a.Refresh != nil {
+			if err := a.Refresh(ctx, a); err != nil {
+				return err
+			}
+		}
+		if err := c.gate.ask(ctx, c.caller, a, true); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// Ask decides for a caller outside of a call, and records nothing.
-func (g *Gate) Ask(ctx context.Context, caller *authn.Caller, a *Ask) error {
-	account := a.Account
-	if account == "" {
-		account = caller.Account
+// stillAllowed decides again, inside the transaction that makes the call's change,
+// if a right may have been taken away since the first decision. The transaction
+// reads the revision: whatever is taken away while it runs makes it run again.
+func (c *Call) stillAllowed(tx meta.Txn) error {
+	if len(c.asks) == 0 || c.gate.cfg.Meta == nil {
+		return nil
 	}
-	return Decide(ctx, Request{Caller: caller, Action: a.Action, Resource: a.Resource, Account: account})
+	now, err := revision.Read(tx)
+	if err != nil || now == c.revision {
+		return err
+	}
+	return c.Again(context.Background())
 }

@@ -5,56 +5,243 @@
 // touches, asks for authorization, acts, and ends it. A change puts the call's
 // record into the transaction that makes the change; everything else is recorded
 // before its answer leaves.
+//
+// A decision joins what the operation says of the resource (an [Ask]) with what
+// the gate finds of the caller: the policies of the user or the role, the session,
+// the organization, and the condition keys of the request. Package policy decides.
+// A denial gets an authorization ID, under which its explanation is kept; what
+// cannot be decided is denied.
 package authz
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
+	"coffer/internal/arn"
 	"coffer/internal/authn"
+	"coffer/internal/identity"
+	"coffer/internal/meta"
+	"coffer/internal/organization"
+	"coffer/internal/policy"
+	"coffer/internal/trail"
 )
 
-// A Request asks for one decision.
-type Request struct {
-	Caller   *authn.Caller
-	Action   string              // e.g. "s3:GetObject"
-	Resource string              // ARN
-	Account  string              // the account that owns the resource
-	Context  map[string][]string // condition keys of the request
+// Identities finds what policies say of users and roles. The identity store
+// implements it. Both return an error that is identity.ErrNoUser or
+// identity.ErrNoRole if there is none with the ID.
+type Identities interface {
+	EffectiveUser(ctx context.Context, account, userID string) (*identity.Effective, error)
+	EffectiveRole(ctx context.Context, account, roleID string) (*identity.Effective, error)
 }
 
-// Denied is the decision against a request.
-type Denied struct {
-	Principal string // ARN, or "anonymous"
-	Action    string
-	Resource  string
-	Anonymous bool
-	// Because names the kind of policy that decided, in AWS's words.
-	Because string
+// Organizations finds what stands above an account. The organization store
+// implements it: nil for an account that is in no organization.
+type Organizations interface {
+	Chain(ctx context.Context, account string) (*organization.Chain, error)
 }
 
-// Error words the denial as AWS does.
-//
-// Source: IAM User Guide, "Troubleshoot access denied error messages", read
-// 2026-11-21.
-func (d *Denied) Error() string {
-	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because %s", d.Principal, d.Action, d.Resource, d.Because)
+// A Config holds what a Gate needs. Without Identities no user and no role is
+// allowed anything; without Organizations there are none.
+type Config struct {
+	Trail         *trail.Trail // required
+	Meta          meta.Store   // of revisions and explanations; without it denials have no ID
+	Identities    Identities
+	Organizations Organizations
+	// Alive returns an error once a caller's credentials no longer hold. It is
+	// asked when a decision is made again; nil asks nothing.
+	Alive func(context.Context, *authn.Caller) error
+	Now   func() time.Time // calendar time; time.Now if nil
+	Log   *slog.Logger     // discarded if nil
 }
 
-// Decide decides req: it returns nil or a *Denied.
-//
-// Only the root user of the account that owns the resource is allowed. No other
-// principal exists, and no policy can be stored.
-func Decide(_ context.Context, req Request) error {
-	c := req.Caller
-	if c.Type == authn.TypeRoot && c.Account != "" && c.Account == req.Account {
+// A Gate begins calls and decides. It is safe for concurrent use.
+type Gate struct {
+	cfg    Config
+	denied *explanations // nil without Config.Meta
+}
+
+// New returns a gate. Close it to keep the explanations of its last denials.
+func New(cfg Config) *Gate {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	g := &Gate{cfg: cfg}
+	if cfg.Meta != nil {
+		g.denied = newExplanations(cfg.Meta, cfg.Now, cfg.Log)
+	}
+	return g
+}
+
+// Close writes what is still to be written.
+func (g *Gate) Close() {
+	if g.denied != nil {
+		g.denied.close()
+	}
+}
+
+// Ask decides for a caller outside of a call, and records nothing. It returns nil,
+// a *Denied, or the error that kept it from deciding.
+func (g *Gate) Ask(ctx context.Context, c *authn.Caller, a *Ask) error {
+	return g.ask(ctx, c, a, true)
+}
+
+// Allowed reports whether an ask would be allowed, for answers that depend on what
+// else the caller may do. A denial is not explained.
+func (g *Gate) Allowed(ctx context.Context, c *authn.Caller, a *Ask) (bool, error) {
+	err := g.ask(ctx, c, a, false)
+	var d *Denied
+	if errors.As(err, &d) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (g *Gate) ask(ctx context.Context, c *authn.Caller, a *Ask, explain bool) error {
+	e := evaluations.Get().(*evaluation)
+	defer e.release()
+	if err := e.gather(ctx, g, c, a); err != nil {
+		return fmt.Errorf("decide %s on %s: %w", a.Action, a.Resource, err)
+	}
+	d := policy.Decision{Layer: policy.LayerIdentity}
+	if !e.gone {
+		d = policy.Evaluate(&e.input)
+	}
+	if d.Allowed {
 		return nil
 	}
-	d := &Denied{Principal: c.ARN, Action: req.Action, Resource: req.Resource,
-		Because: "no identity-based policy allows the " + req.Action + " action"}
-	if c.IsAnonymous() {
-		d.Principal, d.Anonymous = "anonymous", true
-		d.Because = "no resource-based policy allows the " + req.Action + " action"
+	denied := e.denial(&d)
+	if explain && g.denied != nil {
+		denied.ID = g.denied.keep(c, &e.input, denied, e.context.snapshot())
 	}
-	return d
+	return denied
+}
+
+// gather fills in e with all that decides a.
+func (e *evaluation) gather(ctx context.Context, g *Gate, c *authn.Caller, a *Ask) error {
+	in := &e.input
+	in.Action, in.Resource, in.Account = a.Action, a.Resource, a.Account
+	if in.Account == "" {
+		in.Account = c.Account
+	}
+	in.ResourcePolicy, in.Grants, in.RestrictPublic = a.Policy, a.Grants, a.RestrictPublic
+	in.ACLAllows, in.ACLName = a.ACLAllows, a.ACLName
+	if err := e.principal(ctx, g, c); err != nil {
+		return err
+	}
+	var own, other *organization.Chain
+	if g.cfg.Organizations != nil {
+		var err error
+		if c.Account != "" {
+			if own, err = g.cfg.Organizations.Chain(ctx, c.Account); err != nil {
+				return err
+			}
+		}
+		if other = own; in.Account != c.Account && in.Account != "" {
+			if other, err = g.cfg.Organizations.Chain(ctx, in.Account); err != nil {
+				return err
+			}
+		}
+	}
+	if own != nil {
+		in.SCPs = own.SCPs
+	}
+	if other != nil && !a.NoRCP {
+		in.RCPs = other.RCPs
+	}
+	e.context = requestContext{caller: c, ask: a, effective: e.effective, own: own, other: other, account: in.Account, gate: g}
+	e.context.action, e.context.known = policy.Lookup(a.Action)
+	in.Context = &e.context
+	return nil
+}
+
+// principal fills in who asks, with what the account says of it.
+func (e *evaluation) principal(ctx context.Context, g *Gate, c *authn.Caller) error {
+	p := &e.input.Principal
+	p.Account, p.ARN = c.Account, c.ARN
+	switch c.Type {
+	case authn.TypeRoot:
+		p.Type = policy.Root
+		return nil
+	case authn.TypeAnonymous:
+		p.Type = policy.Anonymous
+		return nil
+	case authn.TypeAWSService:
+		p.Type, p.Service, p.ARN, p.Account = policy.Service, c.ARN, "", ""
+		return nil
+	case authn.TypeWebIdentity:
+		p.Type, p.Provider, p.Account = policy.WebIdentity, c.ARN, ""
+		return nil
+	case authn.TypeUser:
+		p.Type = policy.User
+		return e.entity(g.user(ctx, c.Account, c.EntityID))
+	case authn.TypeAssumedRole:
+		p.Type = policy.Session
+		if err := e.entity(g.role(ctx, c.Account, c.EntityID)); err != nil {
+			return err
+		}
+	case authn.TypeFederatedUser:
+		p.Type = policy.Federated
+		if c.Session == nil {
+			return errNoSession
+		}
+		p.User = c.Session.UserARN
+		if p.User == arn.Root(c.Account) {
+			e.input.Identity = rootIdentity
+		} else if err := e.entity(g.user(ctx, c.Account, c.Session.UserID)); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("authz: principal of unknown type %q", c.Type)
+	}
+	if c.Session == nil {
+		return errNoSession
+	}
+	e.input.Session, e.input.HasSession = c.Session.Policies, c.Session.HasPolicies
+	return nil
+}
+
+var errNoSession = errors.New("authz: temporary credentials without a session")
+
+// rootIdentity is what the root user hands to a federated user: all that it has,
+// within the session policy.
+var rootIdentity = []policy.Named{{Name: "root user", Policy: policy.FullAWSAccess(policy.KindIdentity)}}
+
+func (g *Gate) user(ctx context.Context, account, id string) (*identity.Effective, error) {
+	if g.cfg.Identities == nil {
+		return nil, identity.ErrNoUser
+	}
+	return g.cfg.Identities.EffectiveUser(ctx, account, id)
+}
+
+func (g *Gate) role(ctx context.Context, account, id string) (*identity.Effective, error) {
+	if g.cfg.Identities == nil {
+		return nil, identity.ErrNoRole
+	}
+	return g.cfg.Identities.EffectiveRole(ctx, account, id)
+}
+
+// entity takes over what is known of a user or a role. One that is gone may
+// nothing.
+func (e *evaluation) entity(f *identity.Effective, err error) error {
+	if errors.Is(err, identity.ErrNoUser) || errors.Is(err, identity.ErrNoRole) {
+		e.gone = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.effective = f
+	in := &e.input
+	in.Identity, in.Boundary = f.Policies, f.Boundary
+	in.Principal.ID, in.Principal.HasBoundary, in.Principal.ServiceLinked = f.ID, f.Boundary != nil, f.ServiceLinked
+	if in.Principal.Type == policy.Session {
+		in.Principal.Role = f.ARN
+	}
+	return nil
 }

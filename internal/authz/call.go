@@ -8,6 +8,7 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/awserr"
 	"coffer/internal/meta"
+	"coffer/internal/policy"
 	"coffer/internal/trail"
 )
 
@@ -26,11 +27,9 @@ type Operation struct {
 	Service bool
 }
 
-// A Gate begins calls. It is safe for concurrent use.
-type Gate struct{ trail *trail.Trail }
-
-// NewGate returns a gate that records in t.
-func NewGate(t *trail.Trail) *Gate { return &Gate{trail: t} }
+// NewGate returns a gate that records in t and knows no users, roles and
+// organizations.
+func NewGate(t *trail.Trail) *Gate { return New(Config{Trail: t}) }
 
 // A Call is one operation of one caller under way. It belongs to one
 // goroutine.
@@ -41,6 +40,9 @@ type Call struct {
 	event  trail.Event
 	record *trail.Record // of a change, once its transaction has run
 	ended  bool
+
+	asks     []*Ask // that were allowed
+	revision uint64 // when the first was asked, for a call that changes something
 }
 
 // Begin starts a call.
@@ -93,15 +95,23 @@ func (c *Call) Resource(kind, arn, account string) {
 
 // Authorize decides one action on one resource. It returns nil or a *Denied.
 func (c *Call) Authorize(ctx context.Context, action, resource, account string, conditions map[string][]string) error {
-	return Decide(ctx, Request{Caller: c.caller, Action: action, Resource: resource, Account: account, Context: conditions})
+	a := &Ask{Action: action, Resource: resource, Account: account}
+	if conditions != nil {
+		a.Keys = policy.MapContext(conditions)
+	}
+	return c.Ask(ctx, a)
 }
 
-// Record writes the call's event into the transaction that makes its change.
+// Record writes the call's event into the transaction that makes its change, once
+// it has seen that the change is still allowed: otherwise it returns the denial.
 // Pass it to the domain as the last thing a transaction does. It may run more
 // than once.
 func (c *Call) Record(txn meta.Txn) error {
+	if err := c.stillAllowed(txn); err != nil {
+		return err
+	}
 	if c.record == nil {
-		c.record = c.gate.trail.Begin(&c.event)
+		c.record = c.gate.cfg.Trail.Begin(&c.event)
 	}
 	if err := c.record.Put(txn); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnrecorded, err)
@@ -134,7 +144,7 @@ func (c *Call) End(ctx context.Context, err error) error {
 		c.event.ID, c.event.Response = "", nil
 	}
 	// The client may be gone; what it did is recorded all the same.
-	if failed := c.gate.trail.Append(context.WithoutCancel(ctx), &c.event); failed != nil {
+	if failed := c.gate.cfg.Trail.Append(context.WithoutCancel(ctx), &c.event); failed != nil {
 		return fmt.Errorf("%w: %w", ErrUnrecorded, failed)
 	}
 	return err
