@@ -65,14 +65,6 @@ type Role struct {
 	LastUsed LastUse // without a Service
 }
 
-// A LastUse tells when and where an access key or a role was used last. It may lag
-// by a minute, and is zero if there was no use.
-type LastUse struct {
-	At      time.Time
-	Service string // "s3"; of access keys
-	Region  string
-}
-
 // NewUser describes a user to be made.
 type NewUser struct {
 	Name     string

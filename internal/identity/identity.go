@@ -1,18 +1,48 @@
-// Package identity holds the accounts and the root access keys of the server.
+// Package identity holds the accounts of the server and what IAM keeps for each of
+// them: root and user access keys, users, groups, roles, policies and OpenID Connect
+// providers. It also tells what decisions need of a user or a role, and holds the
+// set of revoked sessions.
 //
 // An account has at most one root access key. Whoever holds its secret is the
 // account's root user: the key is made with the account, or set from outside, and
 // setting it replaces the one before.
 //
-// Rows, all CBOR:
+// Names of users, groups, roles and managed policies are unique within the account
+// without regard to case. Each of these has a unique ID, which is never used again:
+// what is deleted and made anew under the same name is somebody else, and policies
+// that were saved with the ID do not match it.
 //
-//	identity/account/ ID        the account
-//	identity/key/ key ID        the access key, with its secret
-//	identity/root/ account ID   the ID of the account's root access key
+// Rows, all CBOR unless said otherwise. A lower-case name is meant where a row key
+// holds a name, except that of an inline policy:
+//
+//	identity/account/ ID                        the account
+//	identity/alias/ alias                       the ID of the account that has the alias
+//	identity/count/ account ID                  how many users, groups, ... an account has
+//	identity/user/ account ID / name            a user, with the IDs of its groups and keys
+//	identity/group/ account ID / name           a group
+//	identity/role/ account ID / name            a role, with its trust policy
+//	identity/id/ unique ID                      the user, group or role with the ID
+//	identity/member/ group ID / user name       the ID of a user in the group
+//	identity/inline/ unique ID / policy name    the text of an inline policy
+//	identity/policy/ account ID / name          a customer managed policy
+//	identity/version/ policy ID / version       the text of a version: "v1"
+//	identity/use/ account ID / policy ID / a or b / unique ID
+//	                                            attached to that entity, or its boundary: empty
+//	identity/provider/ account ID / URL         an OpenID Connect provider
+//	identity/key/ key ID                        the access key, with its secret
+//	identity/root/ account ID                   the ID of the account's root access key
+//	identity/used/ key ID or role ID            its last use
+//	identity/revoked/ key ID                    a revoked session's end, Unix milliseconds
 //
 // Mutating methods take a function, also, that runs last in the transaction that
 // makes the change: the event of the change commits with it or not at all. It may
-// be nil, and like every transaction function it may run twice.
+// be nil, and like every transaction function it may run twice. Methods that make
+// or change one thing and return it pass it to also. Every change bumps the
+// revision.
+//
+// What is left out: passwords and login profiles, MFA devices, SAML providers,
+// server and signing certificates, SSH keys, service-specific credentials, instance
+// profiles, and the managed policies of AWS except a few.
 package identity
 
 import (
@@ -87,25 +117,6 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // LogValue returns [secret].
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// checkAccountID reports an ID that is not 12 digits.
-func checkAccountID(id string) error {
-	if len(id) != 12 || strings.Trim(id, "0123456789") != "" {
-		return fmt.Errorf("%w: account ID %q is not 12 digits", ErrInvalid, id)
-	}
-	return nil
-}
-
-// checkName reports a name that IAM would not take for an account.
-//
-// Source: AWS Organizations API Reference, CreateAccount, AccountName: 1 to 50
-// printable ASCII characters; read 2026-11-21.
-func checkName(name string) error {
-	if name == "" || len(name) > 50 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return fmt.Errorf("%w: account name %q is not 1 to 50 printable ASCII characters", ErrInvalid, name)
-	}
-	return nil
-}
 
 // Bounds of access keys that are given from outside. AWS's own have 20 and 40
 // characters; the least are what other S3 servers take, so that their
