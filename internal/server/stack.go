@@ -204,10 +204,13 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 		return err
 	}
 	s.onClose(func() error { return s.Trail.Close(context.Background()) })
-	s.Gate = authz.NewGate(s.Trail)
 	s.Identity = identity.New(identity.Config{Meta: s.Meta, Now: s.Clock.Now})
 	s.Orgs = organization.New(organization.Config{Meta: s.Meta, Identity: s.Identity, Now: s.Clock.Now})
 	s.Authn = authn.New(authn.Config{Keys: s.Identity, Region: cfg.Region})
+	s.Gate = authz.New(authz.Config{
+		Trail: s.Trail, Meta: s.Meta, Identities: s.Identity, Organizations: s.Orgs, Alive: s.Authn.Alive, Now: s.Clock.Now, Log: s.log,
+	})
+	s.onClose(func() error { s.Gate.Close(); return nil })
 	s.Objects, err = object.Open(ctx, object.Config{
 		Meta: s.Meta, Blobs: s.Blobs, Service: serviceKeys{s.Keys}, StoreID: s.Root.StoreID(), Now: s.Clock.Now,
 		Rand: rand.Reader, Log: s.log, RecoveryWindow: cfg.RecoveryWindow,
