@@ -8,6 +8,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"coffer/internal/meta"
+	"coffer/internal/revision"
 )
 
 // claim binds new rows to the root, and reports whether existing ones are behind
@@ -137,7 +138,7 @@ func (k *Keys) reconcile(ctx context.Context) error {
 						return fmt.Errorf("%s: %w", ref, err)
 					}
 				}
-				return bumpRevision(tx)
+				return revision.Bump(tx)
 			})
 			if err != nil {
 				return err

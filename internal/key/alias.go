@@ -10,6 +10,7 @@ import (
 
 	"coffer/internal/arn"
 	"coffer/internal/meta"
+	"coffer/internal/revision"
 )
 
 // CreateAlias gives the key one more name, which starts with alias/.
@@ -19,6 +20,7 @@ func (k *Keys) CreateAlias(ctx context.Context, ref Ref, name string, also Also)
 	if !validAlias(name) {
 		return ErrInvalidID
 	}
+	defer k.keys.forget(ref) // it names its aliases
 	now := k.now().UnixNano()
 	return k.meta.Update(ctx, func(tx meta.Txn) error {
 		key, err := aliasTarget(tx, ref)
@@ -35,6 +37,10 @@ func (k *Keys) CreateAlias(ctx context.Context, ref Ref, name string, also Also)
 		if err := putAlias(tx, ref, name, now, now); err != nil {
 			return err
 		}
+		// A policy may deny by alias.
+		if err := revision.Bump(tx); err != nil {
+			return err
+		}
 		return also.run(tx, key)
 	})
 }
@@ -44,12 +50,15 @@ func (k *Keys) CreateAlias(ctx context.Context, ref Ref, name string, also Also)
 // or ErrManaged.
 func (k *Keys) UpdateAlias(ctx context.Context, ref Ref, name string, also Also) error {
 	defer k.aliases.forget(aliasName{ref.Account, ref.Region, name})
+	touched := []Ref{ref} // in every run of the transaction
+	defer func() { k.keys.forget(touched...) }()
 	now := k.now().UnixNano()
 	return k.meta.Update(ctx, func(tx meta.Txn) error {
 		row, err := getAlias(tx, ref.Account, ref.Region, name)
 		if err != nil {
 			return err
 		}
+		touched = append(touched, Ref{ref.Account, ref.Region, row.KeyID})
 		if strings.HasPrefix(name, ReservedAliasPrefix) {
 			return ErrManaged
 		}
@@ -63,7 +72,7 @@ func (k *Keys) UpdateAlias(ctx context.Context, ref Ref, name string, also Also)
 		if err := putAlias(tx, ref, name, row.Created, now); err != nil {
 			return err
 		}
-		if err := bumpRevision(tx); err != nil {
+		if err := revision.Bump(tx); err != nil {
 			return err
 		}
 		return also.run(tx, key)
@@ -74,6 +83,8 @@ func (k *Keys) UpdateAlias(ctx context.Context, ref Ref, name string, also Also)
 // It returns ErrAliasNotFound or ErrManaged.
 func (k *Keys) DeleteAlias(ctx context.Context, account, region, name string, also Also) error {
 	defer k.aliases.forget(aliasName{account, region, name})
+	var touched []Ref
+	defer func() { k.keys.forget(touched...) }()
 	return k.meta.Update(ctx, func(tx meta.Txn) error {
 		row, err := getAlias(tx, account, region, name)
 		if err != nil {
@@ -83,6 +94,7 @@ func (k *Keys) DeleteAlias(ctx context.Context, account, region, name string, al
 			return ErrManaged
 		}
 		ref := Ref{account, region, row.KeyID}
+		touched = append(touched, ref)
 		key, err := getAs(tx, ref)
 		if errors.Is(err, ErrNotFound) {
 			// The key is being destroyed, and its aliases with it.
@@ -94,7 +106,7 @@ func (k *Keys) DeleteAlias(ctx context.Context, account, region, name string, al
 		if err := removeAlias(tx, ref, name); err != nil {
 			return err
 		}
-		if err := bumpRevision(tx); err != nil {
+		if err := revision.Bump(tx); err != nil {
 			return err
 		}
 		return also.run(tx, key)
@@ -229,6 +241,16 @@ func pageAfter(prefix []byte, after string, limit int) meta.Range {
 		r.Start = append(append([]byte(nil), prefix...), after+"\x00"...)
 	}
 	return r
+}
+
+// aliasNames returns the names of a key's aliases.
+func aliasNames(r meta.Reader, ref Ref) (names []string, err error) {
+	prefix := aliasOfPrefix(ref)
+	err = r.Scan(meta.Prefix(prefix), func(key, _ []byte) (bool, error) {
+		names = append(names, string(key[len(prefix):]))
+		return true, nil
+	})
+	return names, err
 }
 
 func getAlias(r meta.Reader, account, region, name string) (*aliasRow, error) {

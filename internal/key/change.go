@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"coffer/internal/meta"
+	"coffer/internal/revision"
 )
 
 // change runs fn on the row of a key, writes it, and forgets the key.
@@ -27,7 +28,7 @@ func (k *Keys) change(ctx context.Context, ref Ref, also Also, fn func(tx meta.T
 		if err := putRow(tx, keyKey(ref), row); err != nil {
 			return err
 		}
-		if err := bumpRevision(tx); err != nil {
+		if err := revision.Bump(tx); err != nil {
 			return err
 		}
 		key = row.key(ref)

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"coffer/internal/meta"
+	"coffer/internal/revision"
 )
 
 const (
@@ -120,6 +121,11 @@ func (k *Keys) finish(ctx context.Context, buried Buried) ([]Tombstone, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, ref := range refs {
+		if err := k.dropGrants(ctx, ref); err != nil {
+			return nil, err
+		}
+	}
 	var out []Tombstone
 	for len(refs) > 0 {
 		page := refs[:min(pageRows, len(refs))]
@@ -221,7 +227,7 @@ func (k *Keys) mark(tx meta.Txn, refs []Ref) ([]MaterialID, error) {
 		}
 		gone = append(gone, ids...)
 	}
-	return gone, bumpRevision(tx)
+	return gone, revision.Bump(tx)
 }
 
 func markKey(tx meta.Txn, ref Ref) (gone []MaterialID, err error) {
@@ -383,7 +389,7 @@ func (k *Keys) bury(ctx context.Context, refs []Ref, epoch uint64, buried Buried
 				}
 			}
 		}
-		return bumpRevision(tx)
+		return revision.Bump(tx)
 	})
 	k.aliases.forget(names...)
 	k.keys.forget(refs...)

@@ -14,6 +14,10 @@ var (
 	ErrTooManyAliases = errors.New("key: too many aliases")
 	// ErrTooManyTags means that the key would have more than MaxTags tags.
 	ErrTooManyTags = errors.New("key: too many tags")
+	// ErrGrantNotFound means that the key has no grant with the ID.
+	ErrGrantNotFound = errors.New("key: no such grant")
+	// ErrTooManyGrants means that the key has MaxGrants grants.
+	ErrTooManyGrants = errors.New("key: too many grants")
 	// ErrInvalidID means that an identifier is no key ID, ARN or alias name.
 	ErrInvalidID = errors.New("key: malformed key ID")
 	// ErrInvalidARN means that an ARN is malformed, names no KMS key or

@@ -2,10 +2,12 @@ package key
 
 import (
 	"encoding/hex"
+	"sync/atomic"
 	"time"
 
 	"coffer/internal/arn"
 	"coffer/internal/meta"
+	"coffer/internal/policy"
 )
 
 // Limits of a key.
@@ -23,6 +25,10 @@ const (
 	//
 	// Source: AWS KMS API Reference, TagResource, read 2026-11-21.
 	MaxTags = 50
+	// MaxGrants is the number of grants of one key.
+	//
+	// Source: AWS KMS Developer Guide, "Resource quotas", read 2026-11-21.
+	MaxGrants = 50_000
 )
 
 // A State is the state of a key, as AWS KMS spells it. Keys of this package are
@@ -98,6 +104,30 @@ type Key struct {
 	Tags          []Tag         // in the order in which they were first set
 	Material      MaterialID    // of the current version
 	Version       uint32        // of the current material, from 1
+
+	// Aliases are the names of the key's aliases, with their prefix and sorted,
+	// and HasGrants says that grants may exist. Both are filled in for a key
+	// that Get, Resolve, KeyOf, Encrypt or Decrypt returned, and not in others.
+	Aliases   []string
+	HasGrants bool
+
+	compiled atomic.Pointer[policy.Named]
+}
+
+// CompiledPolicy returns the key policy for decisions. It is compiled once for
+// each time that the key is read from its rows.
+func (k *Key) CompiledPolicy() *policy.Named {
+	if p := k.compiled.Load(); p != nil {
+		return p
+	}
+	// Without a policy that can be read at all, the decision denies.
+	compiled, err := policy.Load(k.Policy, policy.KindKey)
+	if err != nil {
+		compiled = nil
+	}
+	p := &policy.Named{Name: k.ARN, Policy: compiled}
+	k.compiled.Store(p)
+	return p
 }
 
 // Tag returns the value of the tag named name.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"coffer/internal/meta"
+	"coffer/internal/policy"
 )
 
 // A Config says how to open the keys.
@@ -40,6 +41,7 @@ type Keys struct {
 	materials *cache[MaterialID, material]
 	aliases   *cache[aliasName, string] // to key ID
 	services  *cache[string, Secret]    // by account
+	granted   *cache[grantee, []policy.Grant]
 
 	// destroy is held by the one destruction at a time, and taken first.
 	destroy sync.Mutex
@@ -84,6 +86,7 @@ func Open(ctx context.Context, cfg Config) (*Keys, error) {
 	k.materials = newCache[MaterialID](entries, func(m *material) { m.secret.Wipe() })
 	k.aliases = newCache[aliasName, string](entries, nil)
 	k.services = newCache[string](entries, (*Secret).Wipe)
+	k.granted = newCache[grantee, []policy.Grant](entries, nil)
 
 	behind, err := k.claim(ctx)
 	if err != nil {
@@ -106,6 +109,7 @@ func (k *Keys) Close() {
 	k.materials.clear()
 	k.aliases.clear()
 	k.services.clear()
+	k.granted.clear()
 }
 
 // Get returns the key, in its newest committed state, or ErrNotFound.
@@ -116,9 +120,14 @@ func (k *Keys) Get(ctx context.Context, ref Ref) (*Key, error) {
 	}
 	err := k.meta.View(ctx, func(r meta.Reader) error {
 		row, err := getKey(r, ref)
-		if err == nil {
-			key = row.key(ref)
+		if err != nil {
+			return err
 		}
+		key = row.key(ref)
+		if key.Aliases, err = aliasNames(r, ref); err != nil {
+			return err
+		}
+		key.HasGrants, err = hasGrants(r, ref)
 		return err
 	})
 	if err != nil {
@@ -131,6 +140,7 @@ func (k *Keys) Get(ctx context.Context, ref Ref) (*Key, error) {
 // A CreateInput describes a key to create.
 type CreateInput struct {
 	Account, Region string
+	ID              string // one of NewID; Create draws one if it is empty
 	Description     string
 	Policy          string // JSON text
 	Tags            []Tag
@@ -161,9 +171,12 @@ func (k *Keys) create(ctx context.Context, in *CreateInput, alias string, also A
 	if len(in.Tags) > MaxTags {
 		return nil, ErrTooManyTags
 	}
-	id, err := k.newID()
-	if err != nil {
-		return nil, err
+	id := in.ID
+	if id == "" {
+		var err error
+		if id, err = k.NewID(); err != nil {
+			return nil, err
+		}
 	}
 	ref := Ref{in.Account, in.Region, id}
 	if !ref.valid() || alias != "" && !validAlias(alias) {
@@ -191,8 +204,11 @@ func (k *Keys) create(ctx context.Context, in *CreateInput, alias string, also A
 	k.epochs.RLock()
 	defer k.epochs.RUnlock()
 	var key *Key
-	err = k.meta.Update(ctx, func(tx meta.Txn) error {
+	err := k.meta.Update(ctx, func(tx meta.Txn) error {
 		key = row.key(ref)
+		if _, err := tx.Get(keyKey(ref)); !errors.Is(err, meta.ErrNotFound) {
+			return errors.Join(err, fmt.Errorf("%w: %s is taken", ErrInvalidID, id))
+		}
 		if alias != "" {
 			other, err := getRow[aliasRow](tx, aliasKey(in.Account, in.Region, alias))
 			if err == nil {
@@ -297,10 +313,10 @@ func (k *Keys) takeLeaf(tx meta.Txn) (leaf, Secret, error) {
 	return leaf{}, Secret{}, reason
 }
 
-// newID returns a random UUID, version 4.
+// NewID returns a random UUID, version 4.
 //
 // Source: RFC 9562, section 5.4.
-func (k *Keys) newID() (string, error) {
+func (k *Keys) NewID() (string, error) {
 	var b [16]byte
 	if _, err := io.ReadFull(k.rand, b[:]); err != nil {
 		return "", fmt.Errorf("draw key ID: %w", err)

@@ -16,12 +16,16 @@ import (
 // The rows, all under key/. A part that ends in a slash is a prefix.
 const (
 	rowEpoch       = "key/epoch"       // epochRow
-	rowRevision    = "key/revision"    // u64, bumped by every change that takes something away
 	rowKey         = "key/k/"          // account/region/id: keyRow
 	rowVersion     = "key/v/"          // account/region/id/number in 4 bytes: versionRow
 	rowMaterial    = "key/material/"   // material ID, 32 bytes: materialRow
 	rowAlias       = "key/alias/"      // account/region/name: aliasRow
 	rowAliasOf     = "key/aliasof/"    // account/region/id/name: empty
+	rowGrant       = "key/grant/"      // account/region/id/grant ID: grantRow
+	rowGrants      = "key/grants/"     // account/region/id: grantsRow
+	rowGrantee     = "key/grantee/"    // account/region/id/name NUL grant ID: empty
+	rowRetiring    = "key/retiring/"   // region/name NUL account/id/grant ID: empty
+	rowGrantName   = "key/grantname/"  // account/region/id/hash in 32 bytes: grant ID
 	rowDue         = "key/due/"        // deletion date in 8 bytes/account/region/id: empty
 	rowDestroying  = "key/destroying/" // account/region/id: empty
 	rowTombstone   = "key/tombstone/"  // account/region/id: tombstoneRow
@@ -93,6 +97,31 @@ type aliasRow struct {
 	Updated int64  `cbor:"3,keyasint"`
 }
 
+// A grantRow is a Grant as stored.
+type grantRow struct {
+	Name       string            `cbor:"1,keyasint,omitempty"`
+	Created    int64             `cbor:"2,keyasint"`
+	Issuer     string            `cbor:"3,keyasint"`
+	Grantee    partyRow          `cbor:"4,keyasint"`
+	Retiring   partyRow          `cbor:"5,keyasint"`
+	Operations []string          `cbor:"6,keyasint"`
+	Equals     map[string]string `cbor:"7,keyasint,omitempty"`
+	Subset     map[string]string `cbor:"8,keyasint,omitempty"`
+	SourceARN  string            `cbor:"9,keyasint,omitempty"`
+}
+
+type partyRow struct {
+	_       struct{} `cbor:",toarray"`
+	ARN     string
+	ID      string
+	Service string
+}
+
+// A grantsRow counts the grants of a key. No row means none.
+type grantsRow struct {
+	Count uint32 `cbor:"1,keyasint"`
+}
+
 type tombstoneRow struct {
 	Manager   string       `cbor:"1,keyasint"`
 	Destroyed int64        `cbor:"2,keyasint"`
@@ -151,6 +180,27 @@ func aliasKey(account, region, name string) []byte {
 	return []byte(rowAlias + account + "/" + region + "/" + name)
 }
 func aliasOfKey(r Ref, name string) []byte { return append(aliasOfPrefix(r), name...) }
+
+func grantsKey(r Ref) []byte   { return []byte(rowGrants + r.place()) }
+func grantPrefix(r Ref) []byte { return []byte(rowGrant + r.place() + "/") }
+func grantKey(r Ref, id string) []byte {
+	return append(grantPrefix(r), id...)
+}
+func granteePrefix(r Ref, name string) []byte {
+	return []byte(rowGrantee + r.place() + "/" + name + "\x00")
+}
+func granteeKey(r Ref, name, id string) []byte {
+	return append(granteePrefix(r, name), id...)
+}
+func retiringPrefix(region, name string) []byte {
+	return []byte(rowRetiring + region + "/" + name + "\x00")
+}
+func retiringKey(r Ref, name, id string) []byte {
+	return append(retiringPrefix(r.Region, name), r.Account+"/"+r.ID+"/"+id...)
+}
+func grantNameKey(r Ref, hash [32]byte) []byte {
+	return append([]byte(rowGrantName+r.place()+"/"), hash[:]...)
+}
 
 func dueKey(when int64, r Ref) []byte {
 	b := binary.BigEndian.AppendUint64([]byte(rowDue), uint64(when))
@@ -240,19 +290,6 @@ func versions(r meta.Reader, ref Ref, fn func(number uint32, row *versionRow) er
 		}
 		return true, fn(binary.BigEndian.Uint32(key[len(p):]), row)
 	})
-}
-
-// bumpRevision marks that something was taken away, for whoever caches.
-func bumpRevision(tx meta.Txn) error {
-	b, err := tx.Get([]byte(rowRevision))
-	if err != nil && !errors.Is(err, meta.ErrNotFound) {
-		return err
-	}
-	n := uint64(0)
-	if len(b) == 8 {
-		n = binary.BigEndian.Uint64(b)
-	}
-	return tx.Put([]byte(rowRevision), binary.BigEndian.AppendUint64(nil, n+1))
 }
 
 // valid reports whether r can name a key, so that no part of it holds a slash.
