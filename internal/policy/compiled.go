@@ -27,13 +27,11 @@ type rule struct {
 	tests []test
 }
 
-// An action is a compiled action: a service, or any, and a pattern of names. All of
-// it is in lower case.
+// An action is a compiled action in lower case: text is "service:name", with
+// wildcards in the name only.
 type action struct {
-	any     bool // of the service: every one
-	shape   shape
-	service string
-	name    string
+	shape shape
+	text  string
 }
 
 // compileAction compiles "*" or "service:Name". It returns a message if s is
@@ -42,7 +40,7 @@ type action struct {
 // Source: IAM User Guide, "IAM JSON policy elements: Action", read 2026-11-21.
 func compileAction(s string) (action, string) {
 	if s == "*" || s == "*:*" {
-		return action{any: true, shape: shapeAny}, ""
+		return action{shape: shapeAny}, ""
 	}
 	service, name, ok := strings.Cut(strings.ToLower(s), ":")
 	if !ok || service == "" || name == "" {
@@ -53,9 +51,9 @@ func compileAction(s string) (action, string) {
 			return action{}, "action " + quote(s) + " names no valid service"
 		}
 	}
-	b := []byte(name)
-	for i, c := range b {
-		switch {
+	b := []byte(service + ":" + name)
+	for i := len(service) + 1; i < len(b); i++ {
+		switch c := b[i]; {
 		case c == '*':
 			b[i] = star
 		case c == '?':
@@ -65,32 +63,29 @@ func compileAction(s string) (action, string) {
 		}
 	}
 	p := shaped(string(b))
-	return action{shape: p.shape, service: service, name: p.text}, ""
+	return action{shape: p.shape, text: p.text}, ""
 }
 
 // matchesAction reports whether the request's action is one of r's.
 func (r *rule) matchesAction(e *evaluator) bool {
 	for i := range r.actions {
-		a := &r.actions[i]
-		if !a.any && a.service != string(e.service) {
-			continue
-		}
-		var ok bool
-		switch a.shape {
-		case shapeAny:
-			ok = true
-		case shapeExact:
-			ok = a.name == string(e.name)
-		case shapePrefix:
-			ok = len(e.name) >= len(a.name) && a.name == string(e.name[:len(a.name)])
-		default:
-			ok = glob(a.name, e.name)
-		}
-		if ok {
+		if r.actions[i].match(e.action) {
 			return !r.notAction
 		}
 	}
 	return r.notAction
+}
+
+func (a *action) match(s []byte) bool {
+	switch a.shape {
+	case shapeAny:
+		return true
+	case shapeExact:
+		return a.text == string(s)
+	case shapePrefix:
+		return hasPrefix(s, a.text)
+	}
+	return glob(a.text, s)
 }
 
 // matchesResource reports whether the request's resource is one of r's. Statements

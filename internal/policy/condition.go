@@ -172,16 +172,16 @@ func splitPattern(s string, variables bool) []string {
 // Source: IAM User Guide, "Condition operators" and "Single-valued vs. multivalued
 // context keys", read 2026-11-21.
 func (t *test) holds(e *evaluator) bool {
-	e.values = e.lookup(t.key, e.values)
+	values := e.lookup(t.key)
 	if t.operand == operandNull {
 		for _, absent := range t.bools {
-			if absent == (len(e.values) == 0) {
+			if absent == (len(values) == 0) {
 				return true
 			}
 		}
 		return false
 	}
-	if len(e.values) == 0 {
+	if len(values) == 0 {
 		switch {
 		case t.ifExists || t.set == setAll:
 			return true
@@ -190,7 +190,7 @@ func (t *test) holds(e *evaluator) bool {
 		}
 		return t.negated
 	}
-	for _, v := range e.values {
+	for _, v := range values {
 		matched := t.matches(e, v)
 		switch t.set {
 		case setAll:
@@ -283,8 +283,7 @@ func (p *pattern) fold(e *evaluator, s string) bool {
 	case shapeExact:
 		return strings.EqualFold(p.text, s)
 	case shapeForm:
-		text, ok := e.expand(p.pieces)
-		return ok && strings.EqualFold(text, s)
+		return e.expand(p.pieces) && strings.EqualFold(string(e.text), s)
 	}
 	return false
 }

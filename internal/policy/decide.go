@@ -62,13 +62,11 @@ func isRoleARN(s string) bool {
 
 // answers are the findings of all layers.
 type answers struct {
-	rcp, scp, endpoint, resource, identity, boundary, session finding
+	endpoint, resource, grants, identity, boundary, session finding
 
-	rcpLevel, scpLevel int // where the Deny stands
-	scpMissing         int // the first level without an Allow, or -1
-	grant              int // the grant that allows, or -1
-	resourcePolicies   [1]Named
-	boundaryPolicies   [1]Named
+	scpMissing       int // the first level without an Allow, or -1
+	resourcePolicies [1]Named
+	boundaryPolicies [1]Named
 }
 
 // decide decides on e.in.
@@ -114,56 +112,71 @@ func (e *evaluator) decide() Decision {
 	}
 
 	acl := Match{Layer: LayerACL, Policy: in.ACLName, Effect: Allow}
-	fromResource := func(how reach) Match {
-		switch at := a.resource.first(how); {
-		case at != none:
-			return matchAt(f.resource, a.resourcePolicies[:], at)
-		case a.grant >= 0:
-			return Match{Layer: LayerGrant, Policy: in.Grants[a.grant].ID, Effect: Allow}
-		}
-		return acl
+	fromPolicy := func(how reach) Decision {
+		return allow(matchAt(f.resource, a.resourcePolicies[:], a.resource.first(how)))
+	}
+	fromGrant := func(how reach) Decision {
+		g := &in.Grants[a.grants.first(how).statement]
+		return allow(Match{Layer: LayerGrant, Policy: g.ID, Effect: Allow})
 	}
 
 	if !f.account {
-		if a.resource.reach&reachWhole != 0 || in.ACLAllows {
-			return allow(fromResource(reachWhole))
+		switch {
+		case a.resource.reach&reachWhole != 0:
+			return fromPolicy(reachWhole)
+		case a.grants.reach&reachWhole != 0:
+			return fromGrant(reachWhole)
+		case in.ACLAllows:
+			return allow(acl)
 		}
 		return deny(f.resource)
 	}
 
 	limit := e.limit(&f, &a)
 	identity := e.identity(&f, &a)
-	if !f.same {
-		switch {
-		case a.resource.reach == 0 && !in.ACLAllows:
-			return deny(f.resource)
-		case identity.Layer == "":
-			return deny(e.withoutIdentity())
-		case limit != "":
-			return deny(limit)
-		}
-		return allow(fromResource(reachWhole | reachRole | reachAccount))
+	mine := identity.Layer != "" && limit == ""
+	switch how := a.grants.reach; {
+	case how&reachWhole != 0:
+		return fromGrant(reachWhole)
+	case how&reachRole != 0 && limit == "":
+		return fromGrant(reachRole)
+	case how&reachAccount != 0 && mine:
+		return fromGrant(reachAccount)
 	}
 
-	switch how := a.resource.reach; {
-	case how&reachWhole != 0:
-		return allow(fromResource(reachWhole))
-	case in.ACLAllows && in.PublicACL:
-		return allow(acl)
-	case how&reachRole != 0 && limit == "":
-		return allow(fromResource(reachRole))
-	case ownPolicy && how == 0:
+	how := a.resource.reach
+	if f.same {
+		switch {
+		case how&reachWhole != 0:
+			return fromPolicy(reachWhole)
+		case in.ACLAllows && in.PublicACL:
+			return allow(acl)
+		case how&reachRole != 0 && limit == "":
+			return fromPolicy(reachRole)
+		case ownPolicy && how&reachAccount != 0 && mine:
+			return fromPolicy(reachAccount)
+		case !ownPolicy && mine:
+			return allow(identity)
+		}
+	} else if mine {
+		switch {
+		case how != 0:
+			return fromPolicy(how)
+		case in.ACLAllows:
+			return allow(acl)
+		}
+	}
+
+	// Nothing allows. What is missing first is named.
+	switch {
+	case how|a.grants.reach == 0 && (ownPolicy || !f.same && !in.ACLAllows):
 		return deny(f.resource)
-	case how&reachRole != 0:
+	case f.same && (how|a.grants.reach)&reachRole != 0:
 		return deny(limit)
 	case identity.Layer == "":
 		return deny(e.withoutIdentity())
-	case limit != "":
-		return deny(limit)
-	case ownPolicy:
-		return allow(fromResource(reachAccount))
 	}
-	return allow(identity)
+	return deny(limit)
 }
 
 // valid refuses principals that no request has.
@@ -184,8 +197,8 @@ func valid(p *Principal, f *facts) bool {
 // other reason to deny.
 func (e *evaluator) denied(f *facts, a *answers, d *Decision) bool {
 	in := e.in
-	a.scpMissing, a.grant = -1, -1
-	a.rcp, a.scp, a.endpoint, a.resource = noFinding(), noFinding(), noFinding(), noFinding()
+	a.scpMissing = -1
+	a.endpoint, a.resource, a.grants = noFinding(), noFinding(), noFinding()
 	a.identity, a.boundary, a.session = noFinding(), noFinding(), noFinding()
 	found := false
 	deny := func(layer Layer, policies []Named, at place) {

@@ -12,16 +12,18 @@ const maxAction = 128
 // reused, so that a decision allocates nothing.
 type evaluator struct {
 	in            *Input
-	service, name []byte // of the action, in lower case; parts of action
-	action        [maxAction]byte
+	action        []byte // in lower case
+	service, name []byte // its parts
+	lower         [maxAction]byte
 	hasBoundary   bool
-	values, vars  []string // scratch: of the condition key, of a variable
+	known         []known  // condition keys that were looked up
+	room          []string // where their values are
 	text          []byte   // scratch: a pattern with its variables filled in
 	slow          *slow    // nil in Evaluate
 }
 
 var evaluators = sync.Pool{New: func() any {
-	return &evaluator{values: make([]string, 0, 16), vars: make([]string, 0, 4), text: make([]byte, 0, 256)}
+	return &evaluator{known: make([]known, 0, maxKnown), room: make([]string, 0, 64), text: make([]byte, 0, 256)}
 }}
 
 // begin gets an evaluator for in. It reports false if the action is no action.
@@ -35,8 +37,9 @@ func begin(in *Input) (*evaluator, bool) {
 // end gives e back and lets go of what it refers to.
 func (e *evaluator) end() {
 	e.in, e.slow = nil, nil
-	clear(e.values[:cap(e.values)])
-	clear(e.vars[:cap(e.vars)])
+	clear(e.known)
+	clear(e.room[:cap(e.room)])
+	e.known, e.room = e.known[:0], e.room[:0]
 	if cap(e.text) <= 64<<10 {
 		evaluators.Put(e)
 	}
@@ -55,21 +58,43 @@ func (e *evaluator) setAction(s string) bool {
 		case c <= ' ' || c > '~' || c == '*' || c == '?':
 			return false
 		}
-		e.action[i] = c
+		e.lower[i] = c
 	}
-	e.service, e.name = e.action[:colon], e.action[colon+1:len(s)]
+	e.action = e.lower[:len(s)]
+	e.service, e.name = e.action[:colon], e.action[colon+1:]
 	return true
 }
 
-// lookup returns the values of a condition key in into; none if the request lacks
-// the key.
-func (e *evaluator) lookup(key string, into []string) []string {
-	if e.in.Context == nil {
-		return into[:0]
+// A known is a condition key with its values in the request.
+type known struct {
+	key    string
+	values []string
+}
+
+// maxKnown bounds the keys that are remembered; the others are looked up again.
+const maxKnown = 16
+
+// lookup returns the values of a condition key; none if the request lacks the key.
+// They are valid until the decision is made.
+func (e *evaluator) lookup(key string) []string {
+	for i := range e.known {
+		if e.known[i].key == key {
+			return e.known[i].values
+		}
 	}
-	values, ok := e.in.Context.Lookup(key, into[:0])
-	if !ok {
-		return into[:0]
+	if e.in.Context == nil {
+		return nil
+	}
+	used := len(e.room)
+	values, ok := e.in.Context.Lookup(key, e.room[used:used])
+	switch {
+	case !ok || len(values) == 0:
+		values = nil
+	case used+len(values) <= cap(e.room) && &values[0] == &e.room[:used+1][used]:
+		e.room = e.room[:used+len(values)]
+	}
+	if len(e.known) < maxKnown {
+		e.known = append(e.known, known{key, values})
 	}
 	return values
 }
@@ -161,9 +186,9 @@ func (e *evaluator) scanPolicy(layer Layer, n *Named, index int, byName bool, f 
 	}
 }
 
-// add notes an Allow.
+// add notes an Allow, unless how is 0.
 func (f *finding) add(how reach, at place) {
-	if f.allow == none {
+	if how != 0 && f.allow == none {
 		f.allow = at
 	}
 	for bit := range f.by {

@@ -4,23 +4,19 @@ import "strings"
 
 // grants looks for grants on the key that cover the request. A grant adds to what
 // the key policy allows, and names its grantee as a policy names a principal, so
-// that boundary and session of a role limit it in the same way.
+// that boundary and session of a role limit it in the same way. Unlike a policy, it
+// needs nothing from the account of a grantee in another account: service-linked
+// roles, whose policies say nothing of KMS, use keys of other accounts by grants
+// alone.
 //
-// Source: KMS Developer Guide, "Grants in AWS KMS" and "Creating grants", read
-// 2026-11-21.
+// Sources: KMS Developer Guide, "Grants in AWS KMS" and "Creating grants"; Amazon EC2
+// Auto Scaling User Guide, "Required AWS KMS key policy for use with encrypted
+// volumes"; read 2026-11-21.
 func (e *evaluator) grants(a *answers) {
 	for i := range e.in.Grants {
 		g := &e.in.Grants[i]
-		how := reach(0)
 		if e.grantCovers(g) {
-			how = g.names(&e.in.Principal)
-		}
-		if how == 0 {
-			continue
-		}
-		a.resource.reach |= how
-		if a.grant < 0 {
-			a.grant = i
+			a.grants.add(g.names(&e.in.Principal), place{0, i})
 		}
 	}
 }
@@ -67,8 +63,7 @@ func (e *evaluator) grantCovers(g *Grant) bool {
 		return true
 	}
 	if g.ContextEquals != nil {
-		e.values = e.lookup("kms:encryptioncontextkeys", e.values)
-		if len(e.values) != len(g.ContextEquals) {
+		if len(e.lookup("kms:encryptioncontextkeys")) != len(g.ContextEquals) {
 			return false
 		}
 	}
@@ -88,6 +83,6 @@ func (e *evaluator) contextHas(pairs map[string]string) bool {
 
 // is reports whether the request has a key with one value, and this one.
 func (e *evaluator) is(key, value string) bool {
-	e.values = e.lookup(key, e.values)
-	return len(e.values) == 1 && e.values[0] == value
+	values := e.lookup(key)
+	return len(values) == 1 && values[0] == value
 }

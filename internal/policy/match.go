@@ -29,6 +29,13 @@ func hasWildcardByte(s string) bool {
 // text is what patterns are compared with.
 type text interface{ string | []byte }
 
+// hasPrefix is strings.HasPrefix. It looks at the end of the prefix first, where
+// ARNs and actions differ more often than at their beginning.
+func hasPrefix[T text](s T, prefix string) bool {
+	n := len(prefix)
+	return n <= len(s) && s[n-1] == prefix[n-1] && string(s[:n]) == prefix
+}
+
 // runeLen returns the length in bytes of the character that s starts with; an
 // invalid byte counts as one.
 func runeLen[T text](s T) int {
@@ -43,7 +50,7 @@ func runeLen[T text](s T) int {
 // pattern is tried from left to right and never again once a later one has been
 // reached, so the time is at most len(pattern) * len(s). The pattern holds no
 // wildcard that stops at colons.
-func glob[T text](pattern string, s T) bool {
+func glob[P, T text](pattern P, s T) bool {
 	p, at := 0, 0
 	after, from := -1, 0 // pattern after the last star, and what it has eaten up to
 	for at < len(s) {
@@ -79,7 +86,7 @@ func glob[T text](pattern string, s T) bool {
 // which one pass from left to right can't decide. It follows all readings of the
 // pattern at once: reached[i] says that pattern[:i] matches what of s has been seen.
 // The time is len(pattern) * len(s) here too.
-func globParts(pattern, s string) bool {
+func globParts[P text](pattern P, s string) bool {
 	var a, b [256]bool
 	reached, next := a[:0], b[:0]
 	for range len(pattern) + 1 {
@@ -110,7 +117,7 @@ func globParts(pattern, s string) bool {
 					step(i + 1)
 				}
 			default:
-				if strings.HasPrefix(pattern[i:], s[at:at+size]) {
+				if i+size <= len(pattern) && string(pattern[i:i+size]) == s[at:at+size] {
 					step(i + size)
 				}
 			}
@@ -126,7 +133,7 @@ func globParts(pattern, s string) bool {
 }
 
 // skipStars lets every star that is reached match nothing.
-func skipStars(pattern string, reached []bool) {
+func skipStars[P text](pattern P, reached []bool) {
 	for i := range len(pattern) {
 		if reached[i] && (pattern[i] == star || pattern[i] == starInPart) {
 			reached[i+1] = true
@@ -138,13 +145,12 @@ func skipStars(pattern string, reached []bool) {
 type shape uint8
 
 const (
-	shapeAny     shape = iota // matches everything
-	shapeExact                // text is equal
-	shapePrefix               // text is a prefix
-	shapeGlob                 // text is a pattern for glob
-	shapeParts                // text is a pattern for globParts
-	shapeForm                 // pieces make the pattern, once variables have values
-	shapeNothing              // matches nothing
+	shapeAny    shape = iota // matches everything
+	shapeExact               // text is equal
+	shapePrefix              // text is a prefix
+	shapeGlob                // text is a pattern for glob
+	shapeParts               // text is a pattern for globParts
+	shapeForm                // pieces make the pattern, once variables have values
 )
 
 // A pattern is a compiled string of a policy, possibly with wildcards and
@@ -175,26 +181,38 @@ func newPattern(pieces []piece) pattern {
 
 // shaped returns the pattern of a text without variables.
 func shaped(text string) pattern {
+	switch shape := shapeOf(text); shape {
+	case shapeAny:
+		return pattern{shape: shape}
+	case shapePrefix:
+		return pattern{shape: shape, text: text[:len(text)-1]}
+	default:
+		return pattern{shape: shape, text: text}
+	}
+}
+
+// shapeOf returns the cheapest way to compare a text without variables.
+func shapeOf[T text](s T) shape {
 	wild := -1
-	for i := range len(text) {
-		if text[i] >= lowWildcard {
+	for i := range len(s) {
+		switch s[i] {
+		case starInPart, oneInPart:
+			return shapeParts
+		case star, one:
 			if wild < 0 {
 				wild = i
-			}
-			if text[i] == starInPart || text[i] == oneInPart {
-				return pattern{shape: shapeParts, text: text}
 			}
 		}
 	}
 	switch {
 	case wild < 0:
-		return pattern{shape: shapeExact, text: text}
-	case text == string([]byte{star}):
-		return pattern{shape: shapeAny}
-	case wild == len(text)-1 && text[wild] == star:
-		return pattern{shape: shapePrefix, text: text[:wild]}
+		return shapeExact
+	case wild < len(s)-1 || s[wild] != star:
+		return shapeGlob
+	case wild == 0:
+		return shapeAny
 	}
-	return pattern{shape: shapeGlob, text: text}
+	return shapePrefix
 }
 
 // match reports whether all of s matches. Of a pattern with variables, e knows the
@@ -206,18 +224,22 @@ func (p *pattern) match(e *evaluator, s string) bool {
 	case shapeExact:
 		return s == p.text
 	case shapePrefix:
-		return strings.HasPrefix(s, p.text)
+		return hasPrefix(s, p.text)
 	case shapeGlob:
 		return glob(p.text, s)
 	case shapeParts:
 		return globParts(p.text, s)
 	case shapeForm:
-		text, ok := e.expand(p.pieces)
-		if !ok {
+		if !e.expand(p.pieces) {
 			return false
 		}
-		filled := shaped(text)
-		return filled.match(e, s)
+		switch shapeOf(e.text) {
+		case shapeExact:
+			return string(e.text) == s
+		case shapeParts:
+			return globParts(e.text, s)
+		}
+		return glob(e.text, s)
 	}
 	return false
 }

@@ -258,23 +258,17 @@ func (p *parser) actions(s *Statement, r *rule, v *node) {
 		switch {
 		case p.kind == KindTrust && !isTrustAction(&a):
 			p.refuse(n.line, n.column, "action "+quote(n.text)+" has no place in a trust policy")
-		case p.kind == KindRCP && a.any:
+		case p.kind == KindRCP && a.shape == shapeAny:
 			p.refuse(n.line, n.column, "an action of a resource control policy names its service")
-		case p.kind == KindRCP && !slices.Contains(rcpServices, a.service):
+		case p.kind == KindRCP && !slices.Contains(rcpServices, serviceOf(n.text)):
 			p.refuse(n.line, n.column, "resource control policies don't reach the service of "+quote(n.text))
 		}
 	}
 }
 
 func isTrustAction(a *action) bool {
-	if a.service != "sts" {
-		return false
-	}
-	r := rule{actions: []action{*a}}
-	e := &evaluator{service: []byte("sts")}
-	return slices.ContainsFunc(trustActions, func(name string) bool {
-		e.name = []byte(name)
-		return r.matchesAction(e)
+	return a.shape != shapeAny && slices.ContainsFunc(trustActions, func(name string) bool {
+		return a.match([]byte("sts:" + name))
 	})
 }
 

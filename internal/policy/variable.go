@@ -124,8 +124,9 @@ func parseVariable(s string) (v piece, size int, problem string) {
 
 // expand puts the values of the variables into a pattern. It reports false if one
 // has no value: the request lacks the key, or has several values for it, and there
-// is no default. What is put in stands for itself; it holds no wildcard.
-func (e *evaluator) expand(pieces []piece) (string, bool) {
+// is no default. The result is in e.text. What is put in stands for itself; it holds
+// no wildcard.
+func (e *evaluator) expand(pieces []piece) bool {
 	e.text = e.text[:0]
 	for i := range pieces {
 		p := &pieces[i]
@@ -135,19 +136,19 @@ func (e *evaluator) expand(pieces []piece) (string, bool) {
 		}
 		v, ok := e.variable(p)
 		if !ok {
-			return "", false
+			return false
 		}
 		e.text = append(e.text, v...)
 	}
-	return string(e.text), true
+	return true
 }
 
 func (e *evaluator) variable(p *piece) (string, bool) {
-	e.vars = e.lookup(p.key, e.vars)
+	values := e.lookup(p.key)
 	switch {
-	case len(e.vars) == 1 && !hasWildcardByte(e.vars[0]):
-		return e.vars[0], true
-	case len(e.vars) == 0 && p.or:
+	case len(values) == 1 && !hasWildcardByte(values[0]):
+		return values[0], true
+	case len(values) == 0 && p.or:
 		return p.text, true
 	}
 	return "", false
