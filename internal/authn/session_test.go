@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"coffer/internal/identity"
-	"coffer/internal/policy"
 	"coffer/internal/sigv4"
 )
 
@@ -344,12 +343,13 @@ func TestCaller(t *testing.T) {
 func TestManagedSessionPolicies(t *testing.T) {
 	w := newWorld()
 	s := w.session(identity.SessionRole)
-	s.HasPolicies, s.PolicyText, s.PolicyARNs = true, "inline", []string{"arn:a", "arn:b"}
+	s.HasPolicies, s.PolicyText, s.PolicyARNs = true, sessionPolicy, []string{"arn:a", "arn:b"}
 	token := seal(t, w.tokens, s)
-	w.people.policies["arn:a"] = "first"
+	text := func(action string) string { return strings.Replace(sessionPolicy, "s3:Get*", action, 1) }
+	w.people.policies["arn:a"] = text("s3:List*")
 	for _, want := range []map[string]string{
-		{"inline session policy": "inline", "arn:a": "first"},
-		{"inline session policy": "inline", "arn:a": "second", "arn:b": "b"},
+		{"inline session policy": sessionPolicy, "arn:a": text("s3:List*")},
+		{"inline session policy": sessionPolicy, "arn:a": text("s3:Put*"), "arn:b": text("kms:*")},
 	} {
 		c, err := protocols()[0].send(t, w, tempKeyID, s.Secret.Reveal(), token)
 		if err != nil {
@@ -357,16 +357,15 @@ func TestManagedSessionPolicies(t *testing.T) {
 		}
 		got := make(map[string]string)
 		for _, p := range c.Session.Policies {
-			got[p.Name] = p.Policy.ID
+			got[p.Name] = p.Policy.Text()
 		}
 		if !reflect.DeepEqual(got, want) || !c.Session.HasPolicies {
 			t.Errorf("session policies = %v; want %v", got, want)
 		}
-		w.people.policies["arn:a"], w.people.policies["arn:b"] = "second", "b"
+		w.people.policies["arn:a"], w.people.policies["arn:b"] = text("s3:Put*"), text("kms:*")
 	}
 	// One that can't be read admits nobody.
-	w.tokens.parse = func(string) (*policy.Policy, error) { return nil, errors.New("damaged") }
-	w.people.policies["arn:a"] = "third"
+	w.people.policies["arn:a"] = "damaged"
 	if c, err := protocols()[0].send(t, w, tempKeyID, s.Secret.Reveal(), token); err == nil {
 		t.Errorf("admitted %+v", c)
 	}

@@ -111,13 +111,9 @@ type packedRecord struct {
 	Transitive []string          `cbor:"4,keyasint,omitempty"`
 }
 
-// A PolicyParser reads the text of an inline session policy.
-type PolicyParser func(text string) (*policy.Policy, error)
-
 // Tokens makes and opens session tokens. It is safe for concurrent use.
 type Tokens struct {
 	secret *[32]byte // a pointer, which package fmt does not follow
-	parse  PolicyParser
 
 	mu         sync.Mutex
 	young, old map[[sha256.Size]byte]*identity.Session // guarded by mu
@@ -126,8 +122,8 @@ type Tokens struct {
 
 // NewTokens returns the tokens under a secret of the installation: the one that its
 // keys derive for [TokenPurpose].
-func NewTokens(secret [32]byte, parse PolicyParser) *Tokens {
-	return &Tokens{secret: &secret, parse: parse, young: make(map[[sha256.Size]byte]*identity.Session), policies: make(map[string]*policy.Policy)}
+func NewTokens(secret [32]byte) *Tokens {
+	return &Tokens{secret: &secret, young: make(map[[sha256.Size]byte]*identity.Session), policies: make(map[string]*policy.Policy)}
 }
 
 // Format writes [secret].
@@ -211,7 +207,7 @@ func (t *Tokens) Open(accessKeyID, token string) (*identity.Session, error) {
 	if err := tokenDecoder.Unmarshal(plain, &r); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrToken, err)
 	}
-	s, err := r.session(accessKeyID, t.parse)
+	s, err := r.session(accessKeyID)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrToken, err)
 	}
@@ -229,7 +225,7 @@ func tokenData(accessKeyID string) []byte {
 	return append(append([]byte(tokenLabel), tokenVersion), accessKeyID...)
 }
 
-func (r *tokenRecord) session(accessKeyID string, parse PolicyParser) (*identity.Session, error) {
+func (r *tokenRecord) session(accessKeyID string) (*identity.Session, error) {
 	s := &identity.Session{
 		Kind: r.Kind, AccessKeyID: accessKeyID, Secret: identity.NewSecret(r.Secret), Account: r.Account, ARN: r.ARN, Name: r.Name,
 		RoleID: r.RoleID, RoleARN: r.RoleARN, UserID: r.UserID, UserARN: r.UserARN,
@@ -250,7 +246,7 @@ func (r *tokenRecord) session(accessKeyID string, parse PolicyParser) (*identity
 	}
 	s.PolicyText, s.PolicyARNs, s.Tags, s.TransitiveTags = p.Policy, p.PolicyARNs, p.Tags, p.Transitive
 	if p.Policy != "" {
-		parsed, err := parse(p.Policy)
+		parsed, err := policy.Load(p.Policy, policy.KindSession)
 		if err != nil {
 			return nil, err
 		}
@@ -267,7 +263,7 @@ func (t *Tokens) parsed(text string) (*policy.Policy, error) {
 	if p != nil {
 		return p, nil
 	}
-	p, err := t.parse(text)
+	p, err := policy.Load(text, policy.KindSession)
 	if err != nil {
 		return nil, err
 	}

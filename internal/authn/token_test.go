@@ -16,15 +16,17 @@ import (
 
 const tempKeyID = "ASIAIOSFODNN7EXAMPLE"
 
-// parseAny takes every text for a policy, and keeps it.
-func parseAny(text string) (*policy.Policy, error) { return &policy.Policy{ID: text}, nil }
+// sessionPolicy is an inline session policy.
+const sessionPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}`
+
+func parsePolicy(text string) *policy.Policy { return must(policy.Load(text, policy.KindSession)) }
 
 func newTokens(b byte) *Tokens {
 	var secret [32]byte
 	for i := range secret {
 		secret[i] = b
 	}
-	return NewTokens(secret, parseAny)
+	return NewTokens(secret)
 }
 
 // fullSession has something in every field.
@@ -33,7 +35,7 @@ func fullSession() *identity.Session {
 		Kind: identity.SessionRole, AccessKeyID: tempKeyID, Secret: identity.NewSecret(testSecret), Account: testAccount,
 		ARN: "arn:aws:sts::123456789012:assumed-role/R/S", Name: "S", RoleID: "AROAEXAMPLE", RoleARN: "arn:aws:iam::123456789012:role/p/R",
 		UserID: "AIDAEXAMPLE", UserARN: "arn:aws:iam::123456789012:user/U", IssuedAt: testNow, ExpiresAt: testNow.Add(time.Hour),
-		Policies: []policy.Named{{Name: "inline session policy", Policy: &policy.Policy{ID: "{}"}}}, HasPolicies: true, PolicyText: "{}",
+		Policies: []policy.Named{{Name: "inline session policy", Policy: parsePolicy(sessionPolicy)}}, HasPolicies: true, PolicyText: sessionPolicy,
 		PolicyARNs: []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"}, Tags: map[string]string{"k": "v"}, TransitiveTags: []string{"k"},
 		SourceIdentity: "alice", MFA: true, MFAAt: testNow, Chained: true, Provider: "arn:aws:iam::123456789012:oidc-provider/p",
 		SourceARN: "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/a", Keys: map[string][]string{"p:sub": {"x"}},
@@ -138,7 +140,7 @@ func TestPacked(t *testing.T) {
 	}
 	// What is allowed in the clear and packs well must be opened again.
 	wide := fullSession()
-	wide.PolicyText = strings.Repeat("ÿ", 2048)
+	wide.PolicyText = `{"Version":"2012-10-17","Id":"` + strings.Repeat("ÿ", 2000) + `","Statement":[]}`
 	for range 10 {
 		wide.PolicyARNs = append(wide.PolicyARNs, strings.Repeat("a", 2048))
 	}
