@@ -49,15 +49,8 @@ var ErrNotCovered = errors.New("authz: resource was not authorized")
 // authorization ID, or the error that kept it from deciding. The call keeps a until
 // it ends.
 func (c *Call) Ask(ctx context.Context, a *Ask) error {
-	if !c.op.ReadOnly && len(c.asks) == 0 && c.gate.cfg.Meta != nil {
-		// Before the decision reads anything: what changes later shows.
-		err := c.gate.cfg.Meta.View(ctx, func(r meta.Reader) (err error) {
-			c.revision, err = revision.Read(r)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("decide %s: %w", a.Action, err)
-		}
+	if err := c.Watch(ctx); err != nil {
+		return fmt.Errorf("decide %s: %w", a.Action, err)
 	}
 	if err := c.gate.ask(ctx, c.caller, a, true); err != nil {
 		if d := AsDenied(err); d != nil && d.ID != "" {
@@ -67,6 +60,21 @@ func (c *Call) Ask(ctx context.Context, a *Ask) error {
 	}
 	c.asks = append(c.asks, a)
 	return nil
+}
+
+// Watch notes from when on a right that is taken away shows at the commit of the
+// call's change. An operation calls it before it reads what an Ask says of the
+// resource; the first Ask does otherwise.
+func (c *Call) Watch(ctx context.Context) error {
+	if c.op.ReadOnly || c.watching || c.gate.cfg.Meta == nil {
+		return nil
+	}
+	err := c.gate.cfg.Meta.View(ctx, func(r meta.Reader) (err error) {
+		c.revision, err = revision.Read(r)
+		return err
+	})
+	c.watching = err == nil
+	return err
 }
 
 // Covers returns nil if an action on the resource was allowed in this call, and

@@ -42,7 +42,8 @@ type Call struct {
 	ended  bool
 
 	asks     []*Ask // that were allowed
-	revision uint64 // when the first was asked, for a call that changes something
+	watching bool   // revision is read
+	revision uint64 // before the first was asked, for a call that changes something
 }
 
 // Begin starts a call.
