@@ -69,25 +69,6 @@ func (d *Tagging) write(w *writer) {
 	w.close("Tagging")
 }
 
-// AccessControlPolicy is the answer of GetBucketAcl and GetObjectAcl where
-// ACLs are disabled: the owner has full control, and nobody else anything.
-type AccessControlPolicy struct{ Owner Owner }
-
-func (d *AccessControlPolicy) write(w *writer) {
-	w.root("AccessControlPolicy")
-	w.owner("Owner", d.Owner)
-	w.open("AccessControlList")
-	w.open("Grant")
-	w.raw(`<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">`)
-	w.text("ID", d.Owner.ID)
-	w.optional("DisplayName", d.Owner.DisplayName)
-	w.close("Grantee")
-	w.text("Permission", "FULL_CONTROL")
-	w.close("Grant")
-	w.close("AccessControlList")
-	w.close("AccessControlPolicy")
-}
-
 // A Default is the document of a configuration that a bucket never had, for the
 // kinds where S3 answers with one instead of an error.
 type Default struct{ name, body string }
@@ -103,25 +84,19 @@ func (d Default) write(w *writer) {
 // false if there is none, because S3 answers with an error.
 //
 // Source: Amazon S3 API Reference, GetBucketLogging, GetBucketRequestPayment,
-// GetBucketAccelerateConfiguration, GetBucketNotificationConfiguration,
-// GetPublicAccessBlock, GetBucketOwnershipControls and the List operations of
-// analytics, inventory, metrics and intelligent-tiering, read 2026-11-21; the
-// values are those of buckets created since April 2023.
+// GetBucketAccelerateConfiguration, GetBucketNotificationConfiguration and the List
+// operations of analytics, inventory, metrics and intelligent-tiering, read
+// 2026-11-21.
 func DefaultConfiguration(kind string) (Default, bool) {
 	d, ok := defaults[kind]
 	return d, ok
 }
 
 var defaults = map[string]Default{
-	"logging":        {"BucketLoggingStatus", ""},
-	"requestPayment": {"RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"},
-	"accelerate":     {"AccelerateConfiguration", ""},
-	"notification":   {"NotificationConfiguration", ""},
-	"publicAccessBlock": {"PublicAccessBlockConfiguration", "<BlockPublicAcls>true</BlockPublicAcls>" +
-		"<IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy>" +
-		"<RestrictPublicBuckets>true</RestrictPublicBuckets>"},
-	"ownershipControls":   {"OwnershipControls", "<Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"},
-	"policyStatus":        {"PolicyStatus", "<IsPublic>false</IsPublic>"},
+	"logging":             {"BucketLoggingStatus", ""},
+	"requestPayment":      {"RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"},
+	"accelerate":          {"AccelerateConfiguration", ""},
+	"notification":        {"NotificationConfiguration", ""},
 	"analytics":           {"ListBucketAnalyticsConfigurationsResult", "<IsTruncated>false</IsTruncated>"},
 	"inventory":           {"ListInventoryConfigurationsResult", "<IsTruncated>false</IsTruncated>"},
 	"metrics":             {"ListMetricsConfigurationsResult", "<IsTruncated>false</IsTruncated>"},

@@ -9,6 +9,7 @@ import (
 
 // Error is an error body.
 type Error struct {
+	Control   bool // in the envelope of S3 Control
 	Err       *awserr.Error
 	RequestID string
 	HostID    string
@@ -17,6 +18,10 @@ type Error struct {
 // write leaves out a field whose name is not a plain element name: names are not
 // escaped.
 func (d *Error) write(w *writer) {
+	if d.Control {
+		w.raw(`<ErrorResponse xmlns="` + ControlNamespace + `">`)
+		defer w.close("ErrorResponse")
+	}
 	w.open("Error")
 	w.text("Code", d.Err.Code)
 	msg := d.Err.Message

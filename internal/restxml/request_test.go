@@ -23,6 +23,11 @@ var decoders = map[string]func([]byte) (any, error){
 	"Delete":                  func(b []byte) (any, error) { return DecodeDelete(b) },
 	"CompleteMultipartUpload": func(b []byte) (any, error) { return DecodeCompleteMultipartUpload(b) },
 	"ObjectEncryption":        func(b []byte) (any, error) { return DecodeObjectEncryption(b) },
+	"PublicAccessBlockConfiguration": func(b []byte) (any, error) {
+		return DecodePublicAccessBlockConfiguration(b)
+	},
+	"OwnershipControls":   func(b []byte) (any, error) { return DecodeOwnershipControls(b) },
+	"AccessControlPolicy": func(b []byte) (any, error) { return DecodeAccessControlPolicy(b) },
 }
 
 // accepted holds documents and what they mean; each is decoded with S3's
@@ -33,6 +38,13 @@ var accepted = []struct {
 }{
 	{"a location", "CreateBucketConfiguration", "<LocationConstraint>eu-west-1</LocationConstraint>",
 		&CreateBucketConfiguration{LocationConstraint: "eu-west-1"}},
+	{"two switches", "PublicAccessBlockConfiguration", "<BlockPublicAcls>TRUE</BlockPublicAcls><RestrictPublicBuckets>true</RestrictPublicBuckets><IgnorePublicAcls>false</IgnorePublicAcls>",
+		&PublicAccessBlockConfiguration{BlockPublicACLs: true, RestrictPublicBuckets: true}},
+	{"ownership", "OwnershipControls", "<Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>", &OwnershipControls{Rules: []string{"ObjectWriter"}}},
+	{"a list", "AccessControlPolicy", `<Owner><ID>o</ID><DisplayName>d</DisplayName></Owner><AccessControlList><Grant>` +
+		`<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>i</ID></Grantee><Permission>READ</Permission></Grant>` +
+		`<Grant><Grantee><URI>u</URI></Grantee><Permission>WRITE</Permission></Grant></AccessControlList>`,
+		&AccessControlPolicy{Owner: Owner{ID: "o", DisplayName: "d"}, Grants: []Grant{{ID: "i", Permission: "READ"}, {URI: "u", Permission: "WRITE"}}}},
 	{"tags of a bucket", "CreateBucketConfiguration", "<Tags><Tag><Key>k</Key><Value>v</Value></Tag></Tags>",
 		&CreateBucketConfiguration{Tags: []Tag{{"k", "v"}}}},
 	{"a directory bucket", "CreateBucketConfiguration", "<Location><Name>x</Name><Type>AvailabilityZone</Type></Location>",
@@ -83,6 +95,11 @@ func TestDecodeRefuses(t *testing.T) {
 		{"an element twice", "VersioningConfiguration", "<VersioningConfiguration><Status>Enabled</Status><Status>Suspended</Status></VersioningConfiguration>"},
 		{"text between elements", "VersioningConfiguration", "<VersioningConfiguration>Enabled</VersioningConfiguration>"},
 		{"markup in text", "VersioningConfiguration", "<VersioningConfiguration><Status><b>Enabled</b></Status></VersioningConfiguration>"},
+		{"a switch twice", "PublicAccessBlockConfiguration", "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><BlockPublicAcls>false</BlockPublicAcls></PublicAccessBlockConfiguration>"},
+		{"a switch unknown", "PublicAccessBlockConfiguration", "<PublicAccessBlockConfiguration><BlockAll>true</BlockAll></PublicAccessBlockConfiguration>"},
+		{"a list without owner", "AccessControlPolicy", "<AccessControlPolicy><AccessControlList/></AccessControlPolicy>"},
+		{"a grant to two", "AccessControlPolicy", "<AccessControlPolicy><Owner/><AccessControlList><Grant><Grantee><ID>i</ID><URI>u</URI></Grantee><Permission>READ</Permission></Grant></AccessControlList></AccessControlPolicy>"},
+		{"a grant to nobody", "AccessControlPolicy", "<AccessControlPolicy><Owner/><AccessControlList><Grant><Grantee/><Permission>READ</Permission></Grant></AccessControlList></AccessControlPolicy>"},
 		{"an algorithm missing", "ServerSideEncryptionConfiguration", "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault/></Rule></ServerSideEncryptionConfiguration>"},
 		{"a boolean that is none", "ServerSideEncryptionConfiguration", "<ServerSideEncryptionConfiguration><Rule><BucketKeyEnabled>yes</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>"},
 		{"no tag set", "Tagging", "<Tagging/>"},

@@ -23,6 +23,18 @@ type API interface {
 	PutBucketTagging(context.Context, *authn.Caller, *PutTaggingInput) error
 	GetBucketTagging(context.Context, *authn.Caller, *BucketInput) (*TaggingOutput, error)
 	DeleteBucketTagging(context.Context, *authn.Caller, *BucketInput) error
+	PutBucketPolicy(context.Context, *authn.Caller, *PutBucketPolicyInput) error
+	GetBucketPolicy(context.Context, *authn.Caller, *BucketInput) (*GetBucketPolicyOutput, error)
+	DeleteBucketPolicy(context.Context, *authn.Caller, *BucketInput) error
+	GetBucketPolicyStatus(context.Context, *authn.Caller, *BucketInput) (*GetBucketPolicyStatusOutput, error)
+	PutPublicAccessBlock(context.Context, *authn.Caller, *PutPublicAccessBlockInput) error
+	GetPublicAccessBlock(context.Context, *authn.Caller, *BucketInput) (*PublicAccessBlock, error)
+	DeletePublicAccessBlock(context.Context, *authn.Caller, *BucketInput) error
+	PutBucketOwnershipControls(context.Context, *authn.Caller, *PutBucketOwnershipControlsInput) error
+	GetBucketOwnershipControls(context.Context, *authn.Caller, *BucketInput) (*GetBucketOwnershipControlsOutput, error)
+	DeleteBucketOwnershipControls(context.Context, *authn.Caller, *BucketInput) error
+	PutBucketACL(context.Context, *authn.Caller, *PutACLInput) error
+	GetBucketACL(context.Context, *authn.Caller, *BucketInput) (*ACLOutput, error)
 	GetBucketConfiguration(context.Context, *authn.Caller, *BucketConfigurationInput) (*BucketConfigurationOutput, error)
 
 	PutObject(context.Context, *authn.Caller, *PutObjectInput) (*PutObjectOutput, error)
@@ -35,7 +47,9 @@ type API interface {
 	PutObjectTagging(context.Context, *authn.Caller, *PutTaggingInput) (*TaggingOutput, error)
 	GetObjectTagging(context.Context, *authn.Caller, *ObjectInput) (*TaggingOutput, error)
 	DeleteObjectTagging(context.Context, *authn.Caller, *ObjectInput) (*TaggingOutput, error)
-	// GetObjectConfiguration answers acl, legal-hold, retention and torrent.
+	PutObjectACL(context.Context, *authn.Caller, *PutACLInput) (*PutObjectACLOutput, error)
+	GetObjectACL(context.Context, *authn.Caller, *ObjectInput) (*ACLOutput, error)
+	// GetObjectConfiguration answers legal-hold, retention and torrent.
 	GetObjectConfiguration(ctx context.Context, c *authn.Caller, in *ObjectInput, kind string) (*BucketConfigurationOutput, error)
 
 	ListObjects(context.Context, *authn.Caller, *ListObjectsInput) (*ListObjectsOutput, error)
@@ -49,6 +63,11 @@ type API interface {
 	AbortMultipartUpload(context.Context, *authn.Caller, *MultipartUploadInput) error
 	ListParts(context.Context, *authn.Caller, *MultipartUploadInput) (*ListPartsOutput, error)
 	ListMultipartUploads(context.Context, *authn.Caller, *ListMultipartUploadsInput) (*ListMultipartUploadsOutput, error)
+
+	// The operations of S3 Control on an account.
+	PutAccountPublicAccessBlock(context.Context, *authn.Caller, *PutAccountPublicAccessBlockInput) error
+	GetAccountPublicAccessBlock(context.Context, *authn.Caller, *AccountInput) (*PublicAccessBlock, error)
+	DeleteAccountPublicAccessBlock(context.Context, *authn.Caller, *AccountInput) error
 
 	// Refuse records an operation that Coffer does not have, or a request
 	// that failed before any method could take it, and returns the error to

@@ -12,19 +12,15 @@ import (
 // GetObjectAttributes returns what the client asks of an object.
 func (s *Service) GetObjectAttributes(ctx context.Context, c *authn.Caller, in *GetObjectAttributesInput) (*GetObjectAttributesOutput, error) {
 	r := s.begin(ctx, c, "GetObjectAttributes", dataRead, in.Bucket, in.Key, in.ExpectedBucketOwner)
+	r.onVersion(in.VersionID)
 	out, err := r.attributes(in)
 	return finish(r, out, err)
 }
 
 func (r *request) attributes(in *GetObjectAttributesInput) (*GetObjectAttributesOutput, error) {
-	actions := []string{"s3:GetObject", "s3:GetObjectAttributes"}
-	if in.VersionID != "" {
-		actions = []string{"s3:GetObjectVersion", "s3:GetObjectVersionAttributes"}
-	}
-	for _, a := range actions {
-		if err := r.authorize(a); err != nil {
-			return nil, err
-		}
+	if err := r.authorize(versioned("s3:GetObject", "s3:GetObjectVersion", in.VersionID),
+		versioned("s3:GetObjectAttributes", "s3:GetObjectVersionAttributes", in.VersionID)); err != nil {
+		return nil, err
 	}
 	if len(in.Attributes) == 0 {
 		return nil, invalidArgument("x-amz-object-attributes", "", "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
@@ -38,17 +34,18 @@ func (r *request) attributes(in *GetObjectAttributesInput) (*GetObjectAttributes
 	if err != nil {
 		return nil, err
 	}
-	v, err := r.find(in.VersionID)
+	v, err := r.find()
 	if err != nil {
+		return nil, err
+	}
+	if err := r.covers(r.bucket, v.Key); err != nil {
 		return nil, err
 	}
 	if err := r.shape(&v.Content.Wrap, in.Customer); err != nil {
 		return nil, err
 	}
 	out := &GetObjectAttributesOutput{LastModified: v.LastModified(), SSE: sse(&v.Content.Wrap)}
-	if v.ID != object.NullVersion || r.bucket.Versioning != object.NeverVersioned {
-		out.VersionID = v.ID
-	}
+	out.VersionID = r.shownVersion(v)
 	asks := func(a string) bool { return slices.Contains(in.Attributes, a) }
 	if asks("ETag") {
 		out.ETag = v.ETag

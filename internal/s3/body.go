@@ -8,17 +8,17 @@ import (
 	"coffer/internal/object"
 )
 
-// decideEvery is how long a stream goes on without asking whether its key may
-// still be used.
+// decideEvery is how long a stream goes on without asking whether it may go on and
+// its key may still be used.
 const decideEvery = time.Second
 
-// A liveBody is the plaintext of a read that stops when access to the object's
-// key ends.
+// A liveBody is the plaintext of a read that stops when the caller's right to it
+// or access to the object's key ends.
 type liveBody struct {
 	object.Plaintext
 	opened *object.Opened
 	r      *request
-	keyARN string // empty if no KMS key seals the object
+	wrap   *object.Wrap
 	asked  time.Time
 }
 
@@ -28,10 +28,13 @@ func (b *liveBody) allowed() error {
 		return nil
 	}
 	b.asked = time.Now()
-	if b.keyARN == "" {
-		return nil
+	if err := b.r.Again(b.r.ctx); err != nil {
+		return err
 	}
-	if _, err := b.r.s.keys.CheckKey(b.r.ctx, b.r.c, b.keyARN); err != nil {
+	if b.wrap.KeyARN == "" {
+		return nil // no KMS key seals the object
+	}
+	if _, err := b.r.s.keys.CheckKey(b.r.ctx, b.r.c, "Decrypt", b.wrap.KeyARN, b.wrap.Context); err != nil {
 		return kmsError(err)
 	}
 	return nil
@@ -39,7 +42,7 @@ func (b *liveBody) allowed() error {
 
 func (b *liveBody) Read(p []byte) (int, error) {
 	if err := b.allowed(); err != nil {
-		return 0, err
+		return 0, b.r.translate(err)
 	}
 	n, err := b.Plaintext.Read(p)
 	if err != nil && err != io.EOF {

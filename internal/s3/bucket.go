@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +30,7 @@ func (s *Service) ListBuckets(ctx context.Context, c *authn.Caller, in *ListBuck
 }
 
 func (r *request) listBuckets(in *ListBucketsInput) (*ListBucketsOutput, error) {
-	if err := r.Authorize(r.ctx, "s3:ListAllMyBuckets", "arn:aws:s3:::*", r.c.Account, nil); err != nil {
+	if err := r.decideOwn("s3:ListAllMyBuckets", "arn:aws:s3:::*"); err != nil {
 		return nil, err
 	}
 	limit := in.MaxBuckets
@@ -98,12 +97,13 @@ func ValidBucketName(name string) bool {
 // CreateBucket creates a bucket in the region of its location constraint.
 func (s *Service) CreateBucket(ctx context.Context, c *authn.Caller, in *CreateBucketInput) (*CreateBucketOutput, error) {
 	r := s.begin(ctx, c, "CreateBucket", managementWrite, in.Bucket, "", "")
+	r.create = in
 	out, err := r.createBucket(in)
 	return finish(r, out, err)
 }
 
 func (r *request) createBucket(in *CreateBucketInput) (*CreateBucketOutput, error) {
-	if err := r.Authorize(r.ctx, "s3:CreateBucket", arn.Bucket(in.Bucket), r.c.Account, nil); err != nil {
+	if err := r.decideOwn("s3:CreateBucket", arn.Bucket(in.Bucket), creations(in)...); err != nil {
 		return nil, err
 	}
 	r.Resource("AWS::S3::Bucket", arn.Bucket(in.Bucket), r.c.Account)
@@ -119,14 +119,17 @@ func (r *request) createBucket(in *CreateBucketInput) (*CreateBucketOutput, erro
 		return nil, awserr.New(501, "NotImplemented", "Object Lock is not implemented.")
 	case in.Unsupported != "":
 		return nil, awserr.New(501, "NotImplemented", "%s is not implemented.", in.Unsupported)
-	case in.ObjectOwnership != "" && in.ObjectOwnership != "BucketOwnerEnforced":
-		return nil, awserr.New(501, "NotImplemented", "Object ownership other than BucketOwnerEnforced is not implemented.")
-	}
-	if err := in.ACL.check(); err != nil {
-		return nil, err
+	case in.ObjectOwnership != "" && !isOwnership(in.ObjectOwnership):
+		return nil, invalidArgument("x-amz-object-ownership", in.ObjectOwnership, "Invalid x-amz-object-ownership header")
 	}
 	b := &object.Bucket{Name: in.Bucket, Account: r.c.Account, Region: region, Encryption: r.s.defaultEncryption()}
 	if b.Tags, err = checkTags(in.Tags, maxBucketTags); err != nil {
+		return nil, err
+	}
+	if in.ObjectOwnership != object.BucketOwnerEnforced {
+		b.Ownership = in.ObjectOwnership
+	}
+	if b.ACL, err = r.firstACL(&in.ACL, b); err != nil {
 		return nil, err
 	}
 	err = r.s.objects.CreateBucket(r.ctx, b, r.Record)
@@ -137,6 +140,57 @@ func (r *request) createBucket(in *CreateBucketInput) (*CreateBucketOutput, erro
 		return nil, err
 	}
 	return &CreateBucketOutput{Location: "/" + in.Bucket, BucketARN: arn.Bucket(in.Bucket)}, nil
+}
+
+// decideOwn decides actions on what belongs to the caller's account, or would.
+func (r *request) decideOwn(action, resource string, more ...string) error {
+	for _, a := range append([]string{action}, more...) {
+		q := &question{r: r}
+		q.Action, q.Resource, q.Account, q.Keys = a, resource, r.c.Account, q
+		if err := r.Ask(r.ctx, &q.Ask); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// creations are the actions that CreateBucket takes besides its own.
+//
+// Source: Amazon S3 API Reference, CreateBucket, "Permissions"; Amazon S3 User
+// Guide, "Using tags with S3 general purpose buckets", read 2026-11-21.
+func creations(in *CreateBucketInput) (actions []string) {
+	if in.ACL.Canned != "" && in.ACL.Canned != "private" || len(in.ACL.Grants) > 0 {
+		actions = append(actions, "s3:PutBucketAcl")
+	}
+	if in.ObjectOwnership != "" {
+		actions = append(actions, "s3:PutBucketOwnershipControls")
+	}
+	if in.ObjectLockEnabled {
+		actions = append(actions, "s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning")
+	}
+	if len(in.Tags) > 0 {
+		actions = append(actions, "s3:TagResource")
+	}
+	return actions
+}
+
+// firstACL returns the access control list that a bucket is created with. Block
+// Public Access is on for every new bucket, so none can be public.
+//
+// Source: Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage",
+// of buckets created since April 2023, read 2026-11-21.
+func (r *request) firstACL(headers *ACL, b *object.Bucket) (*object.ACL, error) {
+	if headers.isZero() || headers.Canned == "private" && len(headers.Grants) == 0 {
+		return nil, nil
+	}
+	if !b.HasACLs() {
+		return nil, errACLWithOwnership
+	}
+	acl, err := r.newACL(headers, b.Account, true)
+	if err == nil && isPublic(acl) {
+		err = awserr.New(400, "InvalidBucketAclWithBlockPublicAccessError", "Bucket cannot have public ACLs set with BlockPublicAccess enabled")
+	}
+	return acl, err
 }
 
 // createAgain answers the creation of a bucket that the caller owns in us-east-1,
@@ -175,17 +229,6 @@ func (r *request) location(constraint string) (string, error) {
 		return "", awserr.New(400, "IllegalLocationConstraintException", "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to.")
 	}
 	return "", awserr.New(400, "IllegalLocationConstraintException", "The %s location constraint is incompatible for the region specific endpoint this request was sent to.", constraint)
-}
-
-// check refuses every access control list that would change who may do what.
-//
-// Source: Amazon S3 User Guide, "Controlling ownership of objects", read
-// 2026-11-21.
-func (a ACL) check() error {
-	if len(a.Grants) > 0 || !slices.Contains([]string{"", "private", "bucket-owner-full-control"}, a.Canned) {
-		return awserr.New(400, "AccessControlListNotSupported", "The bucket does not allow ACLs")
-	}
-	return nil
 }
 
 // HeadBucket tells where a bucket lies.

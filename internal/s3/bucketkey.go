@@ -39,7 +39,7 @@ type bucketKey struct {
 
 // bucketKey fills in the bucket key of a sealing whose context is set.
 func (r *request) bucketKey(out *object.Sealing, keyID string) error {
-	keyARN, err := r.s.keys.CheckKey(r.ctx, r.c, keyID)
+	keyARN, err := r.s.keys.CheckKey(r.ctx, r.c, "GenerateDataKey", keyID, out.Context)
 	if err != nil {
 		return kmsError(err)
 	}

@@ -21,7 +21,6 @@ func notFound(code, message string) *awserr.Error { return awserr.New(404, code,
 // Source: recorded answers of Amazon S3; Amazon S3 API Reference, "Error
 // responses", read 2026-11-21.
 var configurations = map[string]configuration{
-	"acl":                 {"GetBucketAcl", "s3:GetBucketAcl", nil},
 	"cors":                {"GetBucketCors", "s3:GetBucketCORS", notFound("NoSuchCORSConfiguration", "The CORS configuration does not exist")},
 	"website":             {"GetBucketWebsite", "s3:GetBucketWebsite", notFound("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration")},
 	"logging":             {"GetBucketLogging", "s3:GetBucketLogging", nil},
@@ -30,10 +29,6 @@ var configurations = map[string]configuration{
 	"requestPayment":      {"GetBucketRequestPayment", "s3:GetBucketRequestPayment", nil},
 	"accelerate":          {"GetAccelerateConfiguration", "s3:GetAccelerateConfiguration", nil},
 	"object-lock":         {"GetBucketObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration", notFound("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket")},
-	"policy":              {"GetBucketPolicy", "s3:GetBucketPolicy", notFound("NoSuchBucketPolicy", "The bucket policy does not exist")},
-	"policyStatus":        {"GetBucketPolicyStatus", "s3:GetBucketPolicyStatus", notFound("NoSuchBucketPolicy", "The bucket policy does not exist")},
-	"publicAccessBlock":   {"GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock", nil},
-	"ownershipControls":   {"GetBucketOwnershipControls", "s3:GetBucketOwnershipControls", nil},
 	"notification":        {"GetBucketNotification", "s3:GetBucketNotification", nil},
 	"analytics":           {"GetAnalyticsConfiguration", "s3:GetAnalyticsConfiguration", nil},
 	"inventory":           {"GetInventoryConfiguration", "s3:GetInventoryConfiguration", nil},
@@ -43,10 +38,6 @@ var configurations = map[string]configuration{
 
 // GetBucketConfiguration answers for a configuration that the bucket does not
 // have: with AWS's error for that, or with the default.
-//
-// New buckets of AWS have all four switches of Block Public Access on and
-// ownership BucketOwnerEnforced. So are Coffer's: nothing but the account's own
-// root user is ever allowed.
 func (s *Service) GetBucketConfiguration(ctx context.Context, c *authn.Caller, in *BucketConfigurationInput) (*BucketConfigurationOutput, error) {
 	conf, ok := configurations[in.Kind]
 	if !ok {
@@ -67,32 +58,28 @@ func (s *Service) GetBucketConfiguration(ctx context.Context, c *authn.Caller, i
 	return finish(r, out, err)
 }
 
-// GetObjectConfiguration answers what a bucket without ACLs, locks and torrents
-// says of an object.
+// GetObjectConfiguration answers what a bucket without locks and torrents says of
+// an object.
 func (s *Service) GetObjectConfiguration(ctx context.Context, c *authn.Caller, in *ObjectInput, kind string) (*BucketConfigurationOutput, error) {
-	operation, action := "GetObjectAcl", "s3:GetObjectAcl"
+	operation, action := "GetObjectLegalHold", "s3:GetObjectLegalHold"
 	switch kind {
-	case "legal-hold":
-		operation, action = "GetObjectLegalHold", "s3:GetObjectLegalHold"
 	case "retention":
 		operation, action = "GetObjectRetention", "s3:GetObjectRetention"
 	case "torrent":
-		operation, action = "GetObjectTorrent", "s3:GetObjectTorrent"
+		operation, action = "GetObjectTorrent", versioned("s3:GetObjectTorrent", "s3:GetObjectVersionTorrent", in.VersionID)
 	}
 	r := s.begin(ctx, c, operation, dataRead, in.Bucket, in.Key, in.ExpectedBucketOwner)
+	r.onVersion(in.VersionID)
 	err := r.authorize(action)
-	out := &BucketConfigurationOutput{Kind: kind}
 	if err == nil {
-		_, err = r.find(in.VersionID)
+		_, err = r.find()
 	}
 	switch {
 	case err != nil:
-	case kind == "acl":
-		out.Owner, err = r.owner(r.bucket.Account)
 	case kind == "torrent":
 		err = errNotImplemented
 	default:
 		err = invalidRequest("Bucket is missing Object Lock Configuration")
 	}
-	return finish(r, out, err)
+	return finish(r, &BucketConfigurationOutput{Kind: kind}, err)
 }

@@ -24,18 +24,18 @@ func (s *copySource) close() {
 	s.secret.Wipe()
 }
 
-// source authorizes, checks and opens what a copy reads. The source is decided
+// openSource authorizes, checks and opens what a copy reads. The source is decided
 // as a read of its own, by bucket, key and version as the copy will use them.
-func (r *request) source(src *CopySource) (*copySource, *request, error) {
-	from := &request{Call: r.Call, s: r.s, c: r.c, ctx: r.ctx, bucketName: src.Bucket, key: src.Key, expectOwner: src.ExpectedBucketOwner}
-	action := "s3:GetObject"
-	if src.VersionID != "" {
-		action = "s3:GetObjectVersion"
-	}
-	if err := from.authorizeAnyRegion(action); err != nil {
+func (r *request) openSource(src *CopySource) (*copySource, *request, error) {
+	from := &request{Call: r.Call, s: r.s, c: r.c, ctx: r.ctx, bucketName: src.Bucket, key: src.Key, expectOwner: src.ExpectedBucketOwner,
+		aboutObject: true, inputs: inputs{versionID: src.VersionID}}
+	if err := from.authorizeAnyRegion(versioned("s3:GetObject", "s3:GetObjectVersion", src.VersionID)); err != nil {
 		return nil, nil, from.translate(err)
 	}
-	v, err := from.find(src.VersionID)
+	v, err := from.find()
+	if err == nil {
+		err = from.covers(from.bucket, v.Key)
+	}
 	if err == nil {
 		err = from.shape(&v.Content.Wrap, src.Customer)
 	}
@@ -75,23 +75,23 @@ func (r *request) noteSource(src *CopySource) {
 func (s *Service) CopyObject(ctx context.Context, c *authn.Caller, in *CopyObjectInput) (*CopyObjectOutput, error) {
 	r := s.begin(ctx, c, "CopyObject", dataWrite, in.Bucket, in.Key, in.ExpectedBucketOwner)
 	r.noteSource(&in.Source)
+	if in.TaggingDirective != "REPLACE" {
+		in.Tagging = "" // the source's are copied
+	}
+	r.writes(&in.PutObjectInput, "true")
+	r.inputs.source, r.directive = &in.Source, in.MetadataDirective
 	out, err := r.copyObject(in)
 	return finish(r, out, err)
 }
 
 func (r *request) copyObject(in *CopyObjectInput) (*CopyObjectOutput, error) {
-	if err := r.authorize("s3:PutObject"); err != nil {
+	if err := r.authorizeWrite(&in.PutObjectInput); err != nil {
 		return nil, err
-	}
-	if in.Tagging != "" && in.TaggingDirective == "REPLACE" {
-		if err := r.authorize("s3:PutObjectTagging"); err != nil {
-			return nil, err
-		}
 	}
 	if err := checkDirectives(in); err != nil {
 		return nil, err
 	}
-	src, from, err := r.source(&in.Source)
+	src, from, err := r.openSource(&in.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -99,15 +99,17 @@ func (r *request) copyObject(in *CopyObjectInput) (*CopyObjectOutput, error) {
 	if src.version.Size() > object.MaxPutSize {
 		return nil, invalidRequest("The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
 	}
+	if in.TaggingDirective != "REPLACE" && len(src.version.Tags) > 0 {
+		if err := r.authorizeTagCopy(from); err != nil {
+			return nil, err
+		}
+	}
 	put := in.PutObjectInput
 	if in.MetadataDirective != "REPLACE" {
 		kept := shownAttributes(&src.version.Attributes)
 		// Storage class and redirect are the copy's own.
 		kept.StorageClass, kept.WebsiteRedirectLocation = put.Attributes.StorageClass, put.Attributes.WebsiteRedirectLocation
 		put.Attributes = kept
-	}
-	if in.TaggingDirective != "REPLACE" {
-		put.Tagging = ""
 	}
 	w, err := r.prepare(&put)
 	if err != nil {
@@ -118,6 +120,9 @@ func (r *request) copyObject(in *CopyObjectInput) (*CopyObjectOutput, error) {
 		w.Tags = src.version.Tags
 	}
 	if err := changesSomething(in); err != nil {
+		return nil, err
+	}
+	if err := r.covers(w.Bucket, w.Key); err != nil {
 		return nil, err
 	}
 	plain, err := src.opened.Range(r.ctx, 0, src.version.Size())
@@ -138,10 +143,19 @@ func (r *request) copyObject(in *CopyObjectInput) (*CopyObjectOutput, error) {
 		return nil, err
 	}
 	out := &CopyObjectOutput{PutObjectOutput: *written(v, sums), LastModified: v.LastModified()}
-	if src.version.ID != object.NullVersion || from.bucket.Versioning != object.NeverVersioned {
-		out.SourceVersionID = src.version.ID
-	}
+	out.SourceVersionID = from.shownVersion(src.version)
 	return out, nil
+}
+
+// authorizeTagCopy decides what it takes to copy the tags of a source too.
+//
+// Source: Amazon S3 User Guide, "Copying, moving, and renaming objects", read
+// 2026-11-21.
+func (r *request) authorizeTagCopy(from *request) error {
+	if err := from.authorizeAnyRegion(versioned("s3:GetObjectTagging", "s3:GetObjectVersionTagging", from.versionID)); err != nil {
+		return from.translate(err)
+	}
+	return r.authorize("s3:PutObjectTagging")
 }
 
 func checkDirectives(in *CopyObjectInput) error {
@@ -176,6 +190,7 @@ func (s *Service) UploadPartCopy(ctx context.Context, c *authn.Caller, in *Uploa
 	r.noteSource(&in.Source)
 	r.Param("uploadId", in.UploadID)
 	r.Param("partNumber", in.PartNumber)
+	r.inputs.source = &in.Source
 	out, err := r.uploadPartCopy(in)
 	return finish(r, out, err)
 }
@@ -186,7 +201,7 @@ func (r *request) uploadPartCopy(in *UploadPartCopyInput) (*UploadPartOutput, er
 		return nil, err
 	}
 	defer secret.Wipe()
-	src, from, err := r.source(&in.Source)
+	src, from, err := r.openSource(&in.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -205,6 +220,9 @@ func (r *request) uploadPartCopy(in *UploadPartCopyInput) (*UploadPartOutput, er
 	if n > object.MaxPutSize {
 		return nil, invalidRequest("The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
 	}
+	if err := r.covers(r.bucket, u.Key); err != nil {
+		return nil, err
+	}
 	plain, err := src.opened.Range(r.ctx, off, n)
 	if err != nil {
 		return nil, err
@@ -218,9 +236,7 @@ func (r *request) uploadPartCopy(in *UploadPartCopyInput) (*UploadPartOutput, er
 	if u.Named {
 		out.Checksums = Checksums{Values: maps.Clone(sums)}
 	}
-	if src.version.ID != object.NullVersion || from.bucket.Versioning != object.NeverVersioned {
-		out.SourceVersionID = src.version.ID
-	}
+	out.SourceVersionID = from.shownVersion(src.version)
 	return out, nil
 }
 

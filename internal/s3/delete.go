@@ -15,25 +15,25 @@ import (
 // DeleteObject deletes an object, or one version of it.
 func (s *Service) DeleteObject(ctx context.Context, c *authn.Caller, in *DeleteObjectInput) (*DeleteObjectOutput, error) {
 	r := s.begin(ctx, c, "DeleteObject", dataWrite, in.Bucket, in.Key, in.ExpectedBucketOwner)
-	if in.VersionID != "" {
+	if r.versionID = in.VersionID; in.VersionID != "" {
 		r.Param("versionId", in.VersionID)
 	}
+	r.conditions = &Conditions{IfMatch: in.IfMatch}
 	out, err := r.deleteObject(in)
 	return finish(r, out, err)
 }
 
 func (r *request) deleteObject(in *DeleteObjectInput) (*DeleteObjectOutput, error) {
-	action := "s3:DeleteObject"
-	if in.VersionID != "" {
-		action = "s3:DeleteObjectVersion"
-	}
-	if err := r.authorize(action); err != nil {
+	if err := r.authorize(deleteActions(in)...); err != nil {
 		return nil, err
 	}
 	if in.BypassGovernance {
 		return nil, invalidArgument("x-amz-bypass-governance-retention", "true", "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
 	}
 	cond := object.DeleteCondition{IfMatch: in.IfMatch, Modified: unix(in.IfMatchLastModified), Size: in.IfMatchSize}
+	if err := r.covers(r.bucket, in.Key); err != nil {
+		return nil, err
+	}
 	done, err := r.s.objects.Delete(r.ctx, r.bucket, in.Key, in.VersionID, cond, func(txn meta.Txn, d object.Deleted) error {
 		if d.VersionID != "" {
 			r.Response("x-amz-version-id", d.VersionID)
@@ -46,10 +46,29 @@ func (r *request) deleteObject(in *DeleteObjectInput) (*DeleteObjectOutput, erro
 	if errors.Is(err, object.ErrInvalidVersionID) {
 		return nil, invalidArgument("versionId", in.VersionID, "Invalid version id specified")
 	}
+	if errors.Is(err, object.ErrNoSuchKey) || errors.Is(err, object.ErrNoSuchVersion) {
+		err = r.absent(err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &DeleteObjectOutput{DeleteMarker: done.IsMarker, VersionID: done.VersionID}, nil
+}
+
+// deleteActions are the actions of a deletion: that of the bypass header is a right
+// of its own, and so is to learn by a condition what the object's ETag is.
+//
+// Source: Amazon S3 API Reference, DeleteObject, "Permissions"; Amazon S3 User Guide,
+// "How to perform conditional deletes", read 2026-11-21.
+func deleteActions(in *DeleteObjectInput) []string {
+	actions := []string{versioned("s3:DeleteObject", "s3:DeleteObjectVersion", in.VersionID)}
+	if in.BypassGovernance {
+		actions = append(actions, "s3:BypassGovernanceRetention")
+	}
+	if in.IfMatch != "" && in.IfMatch != "*" {
+		actions = append(actions, versioned("s3:GetObject", "s3:GetObjectVersion", in.VersionID))
+	}
+	return actions
 }
 
 func unix(t time.Time) int64 {

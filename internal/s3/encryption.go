@@ -130,9 +130,8 @@ func (s *Service) DeleteBucketEncryption(ctx context.Context, c *authn.Caller, i
 // Source: Amazon S3 API Reference, UpdateObjectEncryption, read 2026-11-21.
 func (s *Service) UpdateObjectEncryption(ctx context.Context, c *authn.Caller, in *UpdateObjectEncryptionInput) error {
 	r := s.begin(ctx, c, "UpdateObjectEncryption", dataWrite, in.Bucket, in.Key, in.ExpectedBucketOwner)
-	if in.VersionID != "" {
-		r.Param("versionId", in.VersionID)
-	}
+	r.onVersion(in.VersionID)
+	r.rekey = in
 	r.Param("ObjectEncryption", map[string]any{"SSE-KMS": map[string]any{"KMSKeyArn": in.KMSKeyARN, "BucketKeyEnabled": in.BucketKeyEnabled}})
 	return r.end(r.updateEncryption(in))
 }
@@ -148,8 +147,11 @@ func (r *request) updateEncryption(in *UpdateObjectEncryptionInput) error {
 	if err != nil || a.Service != "kms" || !strings.HasPrefix(a.Resource, "key/") {
 		return invalidArgument("KMSKeyArn", in.KMSKeyARN, "The KMSKeyArn must be the full ARN of a KMS key")
 	}
-	v, err := r.find(in.VersionID)
+	v, err := r.find()
 	if err != nil {
+		return err
+	}
+	if err := r.covers(r.bucket, v.Key); err != nil {
 		return err
 	}
 	mode, err := v.Content.Wrap.Mode()

@@ -53,6 +53,7 @@ var answers = []struct {
 	{object.ErrBucketOwned, awserr.New(409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it.")},
 	{object.ErrBucketNotEmpty, awserr.New(409, "BucketNotEmpty", "The bucket you tried to delete is not empty")},
 	{object.ErrTooManyBuckets, awserr.New(400, "TooManyBuckets", "You have attempted to create more buckets than allowed")},
+	{object.ErrNoPolicy, awserr.New(404, "NoSuchBucketPolicy", "The bucket policy does not exist")},
 	{object.ErrNoSuchKey, awserr.New(404, "NoSuchKey", "The specified key does not exist.")},
 	{object.ErrNoSuchVersion, awserr.New(404, "NoSuchVersion", "The specified version does not exist.")},
 	{object.ErrInvalidVersionID, awserr.New(400, "InvalidArgument", "Invalid version id specified")},
@@ -114,7 +115,7 @@ func (r *request) translate(err error) error {
 // detail adds the elements that S3 puts beside some codes.
 func (r *request) detail(e *awserr.Error, err error) *awserr.Error {
 	switch e.Code {
-	case "NoSuchBucket", "BucketNotEmpty", "BucketAlreadyExists", "BucketAlreadyOwnedByYou":
+	case "NoSuchBucket", "NoSuchBucketPolicy", "BucketNotEmpty", "BucketAlreadyExists", "BucketAlreadyOwnedByYou":
 		return e.With("BucketName", r.bucketName)
 	case "NoSuchKey", "NoSuchVersion":
 		return e.With("Key", r.key)

@@ -32,6 +32,7 @@ func (s *Service) ListObjectsV2(ctx context.Context, c *authn.Caller, in *ListOb
 }
 
 func (r *request) listObjects(in *ListObjectsInput, after string) (*ListObjectsOutput, error) {
+	r.list = in
 	if err := r.authorize("s3:ListBucket"); err != nil {
 		return nil, err
 	}
@@ -45,6 +46,9 @@ func (r *request) listObjects(in *ListObjectsInput, after string) (*ListObjectsO
 	out := &ListObjectsOutput{Name: in.Bucket, MaxKeys: limit}
 	if limit == 0 {
 		return out, nil
+	}
+	if err := r.covers(r.bucket, ""); err != nil {
+		return nil, err
 	}
 	p, err := r.s.objects.Objects(r.ctx, r.bucket, object.Listing{Prefix: in.Prefix, Delimiter: in.Delimiter, After: after, Limit: limit})
 	if err != nil {
@@ -93,6 +97,7 @@ func (s *Service) ListObjectVersions(ctx context.Context, c *authn.Caller, in *L
 }
 
 func (r *request) listVersions(in *ListObjectsInput) (*ListObjectVersionsOutput, error) {
+	r.list = in
 	if err := r.authorize("s3:ListBucketVersions"); err != nil {
 		return nil, err
 	}
@@ -106,6 +111,9 @@ func (r *request) listVersions(in *ListObjectsInput) (*ListObjectVersionsOutput,
 	out := &ListObjectVersionsOutput{Name: in.Bucket, MaxKeys: limit}
 	if limit == 0 {
 		return out, nil
+	}
+	if err := r.covers(r.bucket, ""); err != nil {
+		return nil, err
 	}
 	p, err := r.s.objects.Versions(r.ctx, r.bucket, object.Listing{
 		Prefix: in.Prefix, Delimiter: in.Delimiter, After: in.KeyMarker, AfterVersion: in.VersionIDMarker, Limit: limit})

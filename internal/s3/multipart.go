@@ -31,12 +31,13 @@ func page(name string, n int) (int, error) {
 // CreateMultipartUpload starts an upload in parts.
 func (s *Service) CreateMultipartUpload(ctx context.Context, c *authn.Caller, in *CreateMultipartUploadInput) (*CreateMultipartUploadOutput, error) {
 	r := s.begin(ctx, c, "CreateMultipartUpload", dataWrite, in.Bucket, in.Key, in.ExpectedBucketOwner)
+	r.writes(&in.PutObjectInput, "false")
 	out, err := r.createUpload(in)
 	return finish(r, out, err)
 }
 
 func (r *request) createUpload(in *CreateMultipartUploadInput) (*CreateMultipartUploadOutput, error) {
-	if err := r.authorize("s3:PutObject"); err != nil {
+	if err := r.authorizeWrite(&in.PutObjectInput); err != nil {
 		return nil, err
 	}
 	u := &object.Upload{Key: in.Key, Algorithm: in.ChecksumAlgorithm, Named: in.ChecksumAlgorithm != ""}
@@ -59,7 +60,10 @@ func (r *request) createUpload(in *CreateMultipartUploadInput) (*CreateMultipart
 		return nil, err
 	}
 	defer w.Sealing.Wipe()
-	u.Attributes, u.Tags = w.Attributes, w.Tags
+	u.Attributes, u.Tags, u.Owner, u.ACL = w.Attributes, w.Tags, w.Owner, w.ACL
+	if err := r.covers(r.bucket, u.Key); err != nil {
+		return nil, err
+	}
 	record := r.recordUsing(w.Sealing.KeyARN)
 	err = r.s.objects.CreateUpload(r.ctx, r.bucket, u, w.Sealing, func(txn meta.Txn) error {
 		r.Response("uploadId", u.ID)
@@ -88,6 +92,7 @@ func (r *request) upload(id string) (*object.Upload, error) {
 // part authorizes the writing of a part, and returns its upload and what the
 // upload is sealed under.
 func (r *request) part(in *UploadPartInput) (*object.Upload, *sealed.Secret, error) {
+	r.creation, r.customer = "false", &in.Customer
 	if err := r.authorize("s3:PutObject"); err != nil {
 		return nil, nil, err
 	}
@@ -144,6 +149,9 @@ func (r *request) uploadPart(in *UploadPartInput) (*UploadPartOutput, error) {
 	if b.Algorithm != "" && u.Named && b.Algorithm != u.Algorithm {
 		return nil, invalidRequest("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", lower(u.Algorithm), lower(b.Algorithm))
 	}
+	if err := r.covers(r.bucket, u.Key); err != nil {
+		return nil, err
+	}
 	p, sums, err := r.s.objects.PutPart(r.ctx, r.bucket, u, in.PartNumber, secret, b, r.recordPart)
 	if err != nil {
 		return nil, err
@@ -164,7 +172,12 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, c *authn.Caller, 
 }
 
 func (r *request) completeUpload(in *CompleteMultipartUploadInput) (*CompleteMultipartUploadOutput, error) {
-	if err := r.authorize("s3:PutObject"); err != nil {
+	r.creation, r.conditions = "true", &in.Conditions
+	actions := []string{"s3:PutObject"}
+	if in.Conditions.IfMatch != "" {
+		actions = append(actions, "s3:GetObject") // as authorizeWrite has it
+	}
+	if err := r.authorize(actions...); err != nil {
 		return nil, err
 	}
 	if n := in.Conditions.IfNoneMatch; n != "" && n != "*" {
@@ -198,6 +211,9 @@ func (r *request) completeUpload(in *CompleteMultipartUploadInput) (*CompleteMul
 			r.Response("x-amz-version-id", v.ID)
 		}
 		return record(txn)
+	}
+	if err := r.covers(r.bucket, u.Key); err != nil {
+		return nil, err
 	}
 	v, sums, err := r.s.objects.Complete(r.ctx, c)
 	if err != nil {
@@ -241,6 +257,9 @@ func (s *Service) AbortMultipartUpload(ctx context.Context, c *authn.Caller, in 
 	r.Param("uploadId", in.UploadID)
 	err := r.authorize("s3:AbortMultipartUpload")
 	if err == nil {
+		err = r.covers(r.bucket, in.Key)
+	}
+	if err == nil {
 		err = s.objects.Abort(ctx, r.bucket, in.Key, in.UploadID, r.Record)
 	}
 	return r.end(err)
@@ -276,6 +295,9 @@ func (r *request) listParts(in *MultipartUploadInput) (*ListPartsOutput, error) 
 			return nil, err
 		}
 		defer secret.Wipe()
+	}
+	if err := r.covers(r.bucket, u.Key); err != nil {
+		return nil, err
 	}
 	parts, more, err := r.s.objects.ListParts(r.ctx, r.bucket, u, secret, in.PartNumberMarker, limit)
 	if err != nil {
@@ -317,6 +339,9 @@ func (r *request) listUploads(in *ListMultipartUploadsInput) (*ListMultipartUplo
 	l := object.Listing{Prefix: in.Prefix, Delimiter: in.Delimiter, After: in.KeyMarker, Limit: limit}
 	if in.KeyMarker != "" {
 		l.AfterVersion = in.UploadIDMarker
+	}
+	if err := r.covers(r.bucket, ""); err != nil {
+		return nil, err
 	}
 	entries, truncated, err := r.s.objects.Uploads(r.ctx, r.bucket, l)
 	if err != nil {

@@ -53,21 +53,21 @@ func shownAttributes(a *object.Attributes) Attributes {
 // prepare checks everything about a write that can be checked before its body is
 // read, and asks for the key that will seal it.
 func (r *request) prepare(in *PutObjectInput) (*object.Write, error) {
-	if in.ObjectLock {
+	if !in.Lock.IsZero() {
 		return nil, invalidRequest("Bucket is missing Object Lock Configuration")
 	}
 	if in.WriteOffset {
 		return nil, errNotImplemented
 	}
-	if err := in.ACL.check(); err != nil {
+	owner, acl, err := r.objectACL(&in.ACL)
+	if err != nil {
 		return nil, err
 	}
 	cond := object.WriteCondition{IfMatch: in.Conditions.IfMatch, IfNoneMatch: in.Conditions.IfNoneMatch}
 	if cond.IfNoneMatch != "" && cond.IfNoneMatch != "*" || cond.IfMatch != "" && cond.IfNoneMatch != "" {
 		return nil, errNotImplemented
 	}
-	w := &object.Write{Bucket: r.bucket, Key: in.Key, Condition: cond}
-	var err error
+	w := &object.Write{Bucket: r.bucket, Key: in.Key, Owner: owner, ACL: acl, Condition: cond}
 	if w.Attributes, err = attributes(&in.Attributes); err != nil {
 		return nil, err
 	}
@@ -145,18 +145,50 @@ func body(u *Upload) (*object.Body, error) {
 // PutObject stores an object.
 func (s *Service) PutObject(ctx context.Context, c *authn.Caller, in *PutObjectInput) (*PutObjectOutput, error) {
 	r := s.begin(ctx, c, "PutObject", dataWrite, in.Bucket, in.Key, in.ExpectedBucketOwner)
+	r.writes(in, "true")
 	out, err := r.putObject(in)
 	return finish(r, out, err)
 }
 
-func (r *request) putObject(in *PutObjectInput) (*PutObjectOutput, error) {
-	if err := r.authorize("s3:PutObject"); err != nil {
-		return nil, err
-	}
+// writes notes what condition keys tell of a write. creation is
+// s3:ObjectCreationOperation.
+//
+// Source: Amazon S3 User Guide, "Enforce conditional writes on Amazon S3 buckets",
+// read 2026-11-21: true for what makes an object, false for the steps of an upload
+// in parts, which take no conditions.
+func (r *request) writes(in *PutObjectInput, creation string) {
+	r.put, r.conditions, r.creation = in, &in.Conditions, creation
+}
+
+// authorizeWrite decides a write: the object, and each of the headers that are a
+// right of their own.
+//
+// Source: Amazon S3 API Reference, PutObject, "Permissions"; Amazon S3 User Guide,
+// "How to prevent object overwrites with conditional writes" (If-Match needs
+// s3:GetObject), read 2026-11-21.
+func (r *request) authorizeWrite(in *PutObjectInput) error {
+	actions := append(make([]string, 0, 6), "s3:PutObject")
 	if in.Tagging != "" {
-		if err := r.authorize("s3:PutObjectTagging"); err != nil {
-			return nil, err
-		}
+		actions = append(actions, "s3:PutObjectTagging")
+	}
+	if !in.ACL.isZero() {
+		actions = append(actions, "s3:PutObjectAcl")
+	}
+	if in.Lock.Mode != "" || in.Lock.RetainUntil != "" {
+		actions = append(actions, "s3:PutObjectRetention")
+	}
+	if in.Lock.LegalHold != "" {
+		actions = append(actions, "s3:PutObjectLegalHold")
+	}
+	if in.Conditions.IfMatch != "" {
+		actions = append(actions, "s3:GetObject")
+	}
+	return r.authorize(actions...)
+}
+
+func (r *request) putObject(in *PutObjectInput) (*PutObjectOutput, error) {
+	if err := r.authorizeWrite(in); err != nil {
+		return nil, err
 	}
 	b, err := body(&in.Upload)
 	if err != nil {
@@ -167,6 +199,9 @@ func (r *request) putObject(in *PutObjectInput) (*PutObjectOutput, error) {
 		return nil, err
 	}
 	defer w.Sealing.Wipe()
+	if err := r.covers(w.Bucket, w.Key); err != nil {
+		return nil, err
+	}
 	v, sums, err := r.s.objects.Put(r.ctx, w, b)
 	if err != nil {
 		return nil, err
@@ -184,22 +219,27 @@ func written(v *object.Version, sums map[checksum.Algorithm]string) *PutObjectOu
 	return out
 }
 
-// find returns the version that a request names, or S3's answer that there is
+// find returns the version that the request names, or S3's answer that there is
 // none.
-func (r *request) find(versionID string) (*object.Version, error) {
-	v, err := r.s.objects.Find(r.ctx, r.bucket, r.key, versionID)
+func (r *request) find() (*object.Version, error) {
+	v, err := r.lookup(r.ctx)
 	switch {
-	case errors.Is(err, object.ErrIsMarker) && versionID == "":
-		return nil, awserr.New(404, "NoSuchKey", "The specified key does not exist.").With("Key", r.key).
+	case err == nil:
+		return v, nil
+	case errors.Is(err, object.ErrIsMarker) && r.versionID == "":
+		err = awserr.New(404, "NoSuchKey", "The specified key does not exist.").With("Key", r.key).
 			WithHeader("x-amz-delete-marker", "true").WithHeader("x-amz-version-id", v.ID)
 	case errors.Is(err, object.ErrIsMarker):
-		return nil, methodNotAllowedOnMarker(v)
+		err = methodNotAllowedOnMarker(v)
 	case errors.Is(err, object.ErrNoSuchVersion):
-		return nil, awserr.New(404, "NoSuchVersion", "The specified version does not exist.").With("Key", r.key).With("VersionId", versionID)
+		err = awserr.New(404, "NoSuchVersion", "The specified version does not exist.").With("Key", r.key).With("VersionId", r.versionID)
+	case errors.Is(err, object.ErrNoSuchKey):
 	case errors.Is(err, object.ErrInvalidVersionID):
-		return nil, invalidArgument("versionId", versionID, "Invalid version id specified")
+		return nil, invalidArgument("versionId", r.versionID, "Invalid version id specified")
+	default:
+		return nil, err
 	}
-	return v, err
+	return nil, r.absent(err)
 }
 
 // matches reports whether an If-Match or If-None-Match header names the ETag.
@@ -251,12 +291,11 @@ func (s *Service) GetObject(ctx context.Context, c *authn.Caller, in *GetObjectI
 		name = "HeadObject"
 	}
 	r := s.begin(ctx, c, name, dataRead, in.Bucket, in.Key, in.ExpectedBucketOwner)
-	if in.VersionID != "" {
-		r.Param("versionId", in.VersionID)
-	}
+	r.onVersion(in.VersionID)
 	out, err := r.getObject(in)
 	for try := 1; errors.Is(err, object.ErrChanged) && try < maxTries; try++ {
 		// The version was found and then overwritten and collected.
+		r.again()
 		out, err = r.getObject(in)
 	}
 	ended, endErr := finish(r, out, err)
@@ -267,11 +306,7 @@ func (s *Service) GetObject(ctx context.Context, c *authn.Caller, in *GetObjectI
 }
 
 func (r *request) getObject(in *GetObjectInput) (*GetObjectOutput, error) {
-	action := "s3:GetObject"
-	if in.VersionID != "" {
-		action = "s3:GetObjectVersion"
-	}
-	if err := r.authorize(action); err != nil {
+	if err := r.authorize(versioned("s3:GetObject", "s3:GetObjectVersion", in.VersionID)); err != nil {
 		return nil, err
 	}
 	if !in.Encryption.IsZero() {
@@ -280,8 +315,11 @@ func (r *request) getObject(in *GetObjectInput) (*GetObjectOutput, error) {
 	if len(in.Overrides) > 0 && r.c.IsAnonymous() {
 		return nil, invalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
 	}
-	v, err := r.find(in.VersionID)
+	v, err := r.find()
 	if err != nil {
+		return nil, err
+	}
+	if err := r.covers(r.bucket, v.Key); err != nil {
 		return nil, err
 	}
 	if err := r.shape(&v.Content.Wrap, in.Customer); err != nil {
@@ -295,9 +333,7 @@ func (r *request) getObject(in *GetObjectInput) (*GetObjectOutput, error) {
 		Attributes: shownAttributes(&v.Attributes), SSE: sse(&v.Content.Wrap), TagCount: len(v.Tags),
 	}
 	out.SSE.Context = ""
-	if v.ID != object.NullVersion || r.bucket.Versioning != object.NeverVersioned {
-		out.VersionID = v.ID
-	}
+	out.VersionID = r.shownVersion(v)
 	if err := r.placeRange(in, v, out); err != nil {
 		return nil, err
 	}
@@ -339,7 +375,7 @@ func (r *request) open(in *GetObjectInput, v *object.Version, out *GetObjectOutp
 		opened.Close()
 		return err
 	}
-	out.Body = &liveBody{Plaintext: plain, opened: opened, r: r, keyARN: v.Content.Wrap.KeyARN, asked: time.Now()}
+	out.Body = &liveBody{Plaintext: plain, opened: opened, r: r, wrap: &v.Content.Wrap, asked: time.Now()}
 	r.Additional("bytesTransferredOut", out.Length)
 	return nil
 }

@@ -9,12 +9,11 @@ import (
 	"context"
 	"errors"
 
-	"coffer/internal/arn"
 	"coffer/internal/authn"
 	"coffer/internal/authz"
-	"coffer/internal/awserr"
 	"coffer/internal/meta"
 	"coffer/internal/object"
+	"coffer/internal/policy"
 )
 
 // A KeyService makes and opens the data keys of objects, as the caller. The KMS
@@ -25,11 +24,15 @@ type KeyService interface {
 	NewDataKey(ctx context.Context, c *authn.Caller, keyID string, encryptionContext map[string]string) (plain [32]byte, blob []byte, keyARN string, err error)
 	// OpenDataKey decrypts such a ciphertext.
 	OpenDataKey(ctx context.Context, c *authn.Caller, keyARN string, blob []byte, encryptionContext map[string]string) (plain [32]byte, err error)
-	// CheckKey returns the ARN of a key that could be used now.
-	CheckKey(ctx context.Context, c *authn.Caller, keyID string) (keyARN string, err error)
+	// CheckKey returns the ARN of a key with which the caller could do operation,
+	// GenerateDataKey or Decrypt, now.
+	CheckKey(ctx context.Context, c *authn.Caller, operation, keyID string, encryptionContext map[string]string) (keyARN string, err error)
 	// ManagedS3Key returns the ARN of the account's key aws/s3, which it
 	// makes on first use.
 	ManagedS3Key(ctx context.Context, c *authn.Caller) (keyARN string, err error)
+	// ResolveKey returns the ARN of the key that keyID names, whether or not the
+	// caller may use it. Nothing is decided or recorded.
+	ResolveKey(ctx context.Context, c *authn.Caller, keyID string) (keyARN string, err error)
 	// Usable returns nil if the key may be used in the state that r sees, so
 	// that a write is decided again in its own transaction.
 	Usable(r meta.Reader, keyARN string) error
@@ -40,12 +43,23 @@ type Owners interface {
 	CanonicalID(ctx context.Context, account string) (string, error)
 }
 
+// Principals keeps the principals that a policy names by what can't be made anew.
+// [identity.Store] implements it.
+type Principals interface {
+	// SavePrincipals returns a policy's text as it is kept.
+	SavePrincipals(ctx context.Context, text string, kind policy.Kind) (saved string, err error)
+	// ShowPrincipals is the reverse, as far as the principals are still there.
+	ShowPrincipals(ctx context.Context, saved string) (text string, err error)
+}
+
 // A Config holds what a Service needs.
 type Config struct {
 	Objects *object.Store
 	Keys    KeyService
 	Gate    *authz.Gate
 	Owners  Owners
+	// Principals is needed to put bucket policies; without it they are refused.
+	Principals Principals
 	// AllowCustomerKeys makes new buckets start without the SSE-C block, as
 	// S3 did before April 2026.
 	AllowCustomerKeys bool
@@ -53,19 +67,21 @@ type Config struct {
 
 // A Service is the S3 service. It is safe for concurrent use.
 type Service struct {
-	objects   *object.Store
-	keys      KeyService
-	gate      *authz.Gate
-	owners    Owners
-	allowSSEC bool
+	objects    *object.Store
+	keys       KeyService
+	gate       *authz.Gate
+	owners     Owners
+	principals Principals
+	allowSSEC  bool
 	bucketKeys
+	policies policies
 }
 
 var _ API = (*Service)(nil)
 
 // New returns a service.
 func New(cfg Config) *Service {
-	return &Service{objects: cfg.Objects, keys: cfg.Keys, gate: cfg.Gate, owners: cfg.Owners, allowSSEC: cfg.AllowCustomerKeys}
+	return &Service{objects: cfg.Objects, keys: cfg.Keys, gate: cfg.Gate, owners: cfg.Owners, principals: cfg.Principals, allowSSEC: cfg.AllowCustomerKeys}
 }
 
 const source = "s3.amazonaws.com"
@@ -77,9 +93,28 @@ type request struct {
 	c           *authn.Caller
 	bucketName  string
 	key         string
-	bucket      *object.Bucket // once it is found
 	ctx         context.Context
 	expectOwner string
+	inputs      // what condition keys tell
+
+	bucket   *object.Bucket // once it is found
+	resource string         // ARN of the bucket or the object, once it is found
+
+	// aboutObject is set if the operation is about an object that exists, so that
+	// the object's owner has a say.
+	aboutObject bool
+	// What lookup found.
+	looked     bool
+	version    *object.Version
+	versionErr error
+}
+
+// onVersion notes that the operation is about an object, or one version of it.
+func (r *request) onVersion(id string) {
+	r.aboutObject, r.versionID = true, id
+	if id != "" {
+		r.Param("versionId", id)
+	}
 }
 
 // kinds of operations, as the trail tells them apart.
@@ -126,72 +161,6 @@ func finish[T any](r *request, out T, err error) (T, error) {
 		return none, err
 	}
 	return out, nil
-}
-
-// authorize decides an action on the bucket or, if the request names a key, on
-// the object, and finds the bucket. Every operation on a bucket starts with it. A
-// second action of the same request is decided on the bucket that was found.
-func (r *request) authorize(action string) error {
-	if err := r.findBucket(); err != nil {
-		return err
-	}
-	if err := r.inRegion(r.bucket); err != nil {
-		return err
-	}
-	return r.decide(action)
-}
-
-// authorizeAnyRegion is authorize whichever region the request was signed for: for
-// GetBucketLocation, which clients call to learn the region, and for the sources of
-// copies. What follows asks KMS in the bucket's region.
-func (r *request) authorizeAnyRegion(action string) error {
-	if err := r.findBucket(); err != nil {
-		return err
-	}
-	c := *r.c
-	c.Region = r.bucket.Region
-	r.c = &c
-	return r.decide(action)
-}
-
-func (r *request) findBucket() error {
-	if r.bucket != nil {
-		return nil
-	}
-	b, err := r.s.objects.Bucket(r.ctx, r.bucketName)
-	if err != nil {
-		return err
-	}
-	r.bucket = b
-	r.Resource("AWS::S3::Bucket", arn.Bucket(b.Name), b.Account)
-	if r.key != "" {
-		r.Resource("AWS::S3::Object", arn.Object(b.Name, r.key), b.Account)
-	}
-	return nil
-}
-
-// decide decides an action on the bucket that was found, or the object in it.
-func (r *request) decide(action string) error {
-	b := r.bucket
-	if r.expectOwner != "" && r.expectOwner != b.Account {
-		return errAccessDenied
-	}
-	resource := arn.Bucket(b.Name)
-	if r.key != "" {
-		resource = arn.Object(b.Name, r.key)
-	}
-	return r.Authorize(r.ctx, action, resource, b.Account, nil)
-}
-
-// inRegion refuses a request that was signed for another region than the
-// bucket's, with what a client needs to sign it anew.
-func (r *request) inRegion(b *object.Bucket) error {
-	if r.c.IsAnonymous() || r.c.Region == b.Region {
-		return nil
-	}
-	return awserr.New(400, "AuthorizationHeaderMalformed",
-		"The authorization header is malformed; the region '%s' is wrong; expecting '%s'", r.c.Region, b.Region).
-		With("Region", b.Region).WithHeader("x-amz-bucket-region", b.Region)
 }
 
 // owner returns the owner of a bucket as listings show it.

@@ -46,14 +46,6 @@ func checkTags(tags []Tag, limit int) ([]object.Tag, error) {
 	return out, nil
 }
 
-func shownTags(tags []object.Tag) []Tag {
-	out := make([]Tag, len(tags))
-	for i, t := range tags {
-		out[i] = Tag{t.Key, t.Value}
-	}
-	return out
-}
-
 // PutBucketTagging replaces a bucket's tags.
 func (s *Service) PutBucketTagging(ctx context.Context, c *authn.Caller, in *PutTaggingInput) error {
 	r := s.begin(ctx, c, "PutBucketTagging", managementWrite, in.Bucket, "", in.ExpectedBucketOwner)
@@ -96,62 +88,68 @@ func (s *Service) GetBucketTagging(ctx context.Context, c *authn.Caller, in *Buc
 // PutObjectTagging replaces the tags of an object's version.
 func (s *Service) PutObjectTagging(ctx context.Context, c *authn.Caller, in *PutTaggingInput) (*TaggingOutput, error) {
 	r := s.begin(ctx, c, "PutObjectTagging", dataWrite, in.Bucket, in.Key, in.ExpectedBucketOwner)
-	out, err := r.setObjectTags(in.VersionID, in.Tags, "s3:PutObject")
+	r.onVersion(in.VersionID)
+	r.tags = in.Tags
+	out, err := r.setObjectTags(versioned("s3:PutObjectTagging", "s3:PutObjectVersionTagging", in.VersionID), in.Tags)
 	return finish(r, out, err)
 }
 
 // DeleteObjectTagging removes the tags of an object's version.
 func (s *Service) DeleteObjectTagging(ctx context.Context, c *authn.Caller, in *ObjectInput) (*TaggingOutput, error) {
 	r := s.begin(ctx, c, "DeleteObjectTagging", dataWrite, in.Bucket, in.Key, in.ExpectedBucketOwner)
-	out, err := r.setObjectTags(in.VersionID, nil, "s3:DeleteObject")
+	r.onVersion(in.VersionID)
+	out, err := r.setObjectTags(versioned("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging", in.VersionID), nil)
 	return finish(r, out, err)
 }
 
-// taggingAction returns the action of a tagging operation: prefix with Tagging,
-// or with VersionTagging if a version is named.
-func taggingAction(prefix, versionID string) string {
-	if versionID != "" {
-		return prefix + "VersionTagging"
-	}
-	return prefix + "Tagging"
-}
-
-func (r *request) setObjectTags(versionID string, tags []Tag, prefix string) (*TaggingOutput, error) {
-	if err := r.authorize(taggingAction(prefix, versionID)); err != nil {
+func (r *request) setObjectTags(action string, tags []Tag) (*TaggingOutput, error) {
+	if err := r.authorize(action); err != nil {
 		return nil, err
 	}
 	checked, err := checkTags(tags, maxObjectTags)
 	if err != nil {
 		return nil, err
 	}
-	v, err := r.find(versionID)
+	v, err := r.find()
 	if err != nil {
+		return nil, err
+	}
+	if err := r.covers(r.bucket, v.Key); err != nil {
 		return nil, err
 	}
 	if err := r.s.objects.SetTags(r.ctx, r.bucket, v, checked, r.Record); err != nil {
 		return nil, err
 	}
-	return r.shownTagging(v, nil), nil
+	return &TaggingOutput{VersionID: r.shownVersion(v)}, nil
 }
 
-func (r *request) shownTagging(v *object.Version, tags []object.Tag) *TaggingOutput {
-	out := &TaggingOutput{Tags: shownTags(tags)}
-	if v.ID != object.NullVersion || r.bucket.Versioning != object.NeverVersioned {
-		out.VersionID = v.ID
+// shownVersion returns the version ID that answers show: none in a bucket that was
+// never versioned.
+func (r *request) shownVersion(v *object.Version) string {
+	if v.ID == object.NullVersion && r.bucket.Versioning == object.NeverVersioned {
+		return ""
 	}
-	return out
+	return v.ID
 }
 
 // GetObjectTagging returns the tags of an object's version.
 func (s *Service) GetObjectTagging(ctx context.Context, c *authn.Caller, in *ObjectInput) (*TaggingOutput, error) {
 	r := s.begin(ctx, c, "GetObjectTagging", dataRead, in.Bucket, in.Key, in.ExpectedBucketOwner)
-	err := r.authorize(taggingAction("s3:GetObject", in.VersionID))
-	if err != nil {
-		return finish[*TaggingOutput](r, nil, err)
+	r.onVersion(in.VersionID)
+	out, err := r.objectTags(versioned("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.VersionID))
+	return finish(r, out, err)
+}
+
+func (r *request) objectTags(action string) (*TaggingOutput, error) {
+	if err := r.authorize(action); err != nil {
+		return nil, err
 	}
-	v, err := r.find(in.VersionID)
+	v, err := r.find()
 	if err != nil {
-		return finish[*TaggingOutput](r, nil, err)
+		return nil, err
 	}
-	return finish(r, r.shownTagging(v, v.Tags), nil)
+	if err := r.covers(r.bucket, v.Key); err != nil {
+		return nil, err
+	}
+	return &TaggingOutput{Tags: shownTags(v.Tags), VersionID: r.shownVersion(v)}, nil
 }

@@ -68,12 +68,25 @@ type Attributes struct {
 	Metadata                map[string]string // user metadata, names in lower case
 }
 
-// ACL is the access control headers of a request. Only what changes nothing
-// is accepted until ACLs are decided: the canned ACLs that a
-// BucketOwnerEnforced bucket accepts.
+// ACL is the access control headers of a request.
 type ACL struct {
 	Canned string
-	Grants map[string]string // header name to value
+	Grants map[string]string // header name, in lower case, to value
+}
+
+// An ACLGrant is one grant of an access control list. One of ID, URI and Email is
+// set.
+type ACLGrant struct{ ID, URI, Email, Permission string }
+
+// ObjectLock is the headers that ask for a lock on an object, as sent.
+type ObjectLock struct{ Mode, RetainUntil, LegalHold string }
+
+// IsZero reports whether no such header was sent.
+func (l ObjectLock) IsZero() bool { return l == ObjectLock{} }
+
+// PublicAccessBlock is the four switches of Block Public Access.
+type PublicAccessBlock struct {
+	BlockPublicACLs, IgnorePublicACLs, BlockPublicPolicy, RestrictPublicBuckets bool
 }
 
 // Upload is a body on its way in.
@@ -196,10 +209,63 @@ type (
 		VersionID string
 	}
 
+	// PutBucketPolicyInput is the request of PutBucketPolicy.
+	PutBucketPolicyInput struct {
+		BucketInput
+		Policy []byte // the document as sent
+		// ConfirmRemoveSelf allows a policy that keeps the caller from changing it.
+		ConfirmRemoveSelf bool
+	}
+	// GetBucketPolicyOutput is a bucket's policy.
+	GetBucketPolicyOutput struct{ Policy string }
+	// GetBucketPolicyStatusOutput tells whether a bucket's policy is public.
+	GetBucketPolicyStatusOutput struct{ IsPublic bool }
+
+	// PutPublicAccessBlockInput is the request of PutPublicAccessBlock.
+	PutPublicAccessBlockInput struct {
+		BucketInput
+		PublicAccessBlock
+	}
+	// AccountInput names an account: the header x-amz-account-id of S3 Control.
+	AccountInput struct{ Account string }
+	// PutAccountPublicAccessBlockInput is the request of PutPublicAccessBlock of S3
+	// Control.
+	PutAccountPublicAccessBlockInput struct {
+		AccountInput
+		PublicAccessBlock
+	}
+
+	// PutBucketOwnershipControlsInput is the request of PutBucketOwnershipControls.
+	PutBucketOwnershipControlsInput struct {
+		BucketInput
+		Rules []string // ObjectOwnership of each rule
+	}
+	// GetBucketOwnershipControlsOutput is a bucket's object ownership.
+	GetBucketOwnershipControlsOutput struct{ ObjectOwnership string }
+
+	// PutACLInput is the request of PutBucketAcl and PutObjectAcl.
+	PutACLInput struct {
+		ObjectInput // Key and VersionID are empty for a bucket
+		ACL         ACL
+		Document    *ACLDocument // the body; nil if there is none
+	}
+	// ACLDocument is an access control list as a body.
+	ACLDocument struct {
+		Owner  Owner
+		Grants []ACLGrant
+	}
+	// ACLOutput is an access control list.
+	ACLOutput struct {
+		Owner     Owner
+		Grants    []ACLGrant
+		VersionID string // of an object
+	}
+	// PutObjectACLOutput is the answer of PutObjectAcl.
+	PutObjectACLOutput struct{ VersionID string }
+
 	// BucketConfigurationInput asks for one of the configurations that a
-	// bucket does not have, by its sub-resource: acl, cors, website, logging,
+	// bucket does not have, by its sub-resource: cors, website, logging,
 	// lifecycle, replication, requestPayment, accelerate, object-lock,
-	// policy, policyStatus, publicAccessBlock, ownershipControls,
 	// notification, analytics, inventory, metrics, intelligent-tiering.
 	BucketConfigurationInput struct {
 		BucketInput
@@ -230,7 +296,7 @@ type (
 		Customer            CustomerKey
 		Conditions          Conditions
 		ACL                 ACL
-		ObjectLock          bool // a header that asks for a lock was sent
+		Lock                ObjectLock
 		WriteOffset         bool // x-amz-write-offset-bytes was sent (directory buckets)
 		ExpectedBucketOwner string
 		Post                bool // by a form
@@ -391,13 +457,15 @@ type (
 	ListObjectsInput struct {
 		BucketInput
 		Prefix, Delimiter string
-		MaxKeys           int    // -1 if not sent
-		Marker            string // V1
-		ContinuationToken string // V2, as sent
-		StartAfter        string // V2
-		FetchOwner        bool   // V2
-		KeyMarker         string // versions
-		VersionIDMarker   string // versions
+		// HasPrefix and HasDelimiter say that the parameters were sent.
+		HasPrefix, HasDelimiter bool
+		MaxKeys                 int    // -1 if not sent
+		Marker                  string // V1
+		ContinuationToken       string // V2, as sent
+		StartAfter              string // V2
+		FetchOwner              bool   // V2
+		KeyMarker               string // versions
+		VersionIDMarker         string // versions
 	}
 	// ListObjectsOutput is one page of keys.
 	ListObjectsOutput struct {

@@ -19,10 +19,11 @@ const (
 	Service Level = iota
 	Bucket
 	Object
+	Account // S3 Control
 )
 
 // String returns the level as error bodies spell it.
-func (l Level) String() string { return [...]string{"SERVICE", "BUCKET", "OBJECT"}[l] }
+func (l Level) String() string { return [...]string{"SERVICE", "BUCKET", "OBJECT", "ACCOUNT"}[l] }
 
 // MaxKeyLength is the largest object key, in bytes of UTF-8.
 //
@@ -64,6 +65,9 @@ func (h *Handler) hostBucket(host string) string {
 // are part of it, and the same string is authorized, stored and recorded.
 func (c *call) address() (Level, error) {
 	raw := c.r.URL.EscapedPath()
+	if isS3Control(c.r) {
+		return Account, nil
+	}
 	if raw == "" {
 		raw = "/"
 	}

@@ -188,9 +188,6 @@ func (c *call) getBucketConfiguration(kind string) error {
 // configuration answers with the document of a configuration that was never
 // put.
 func (c *call) configuration(out *s3.BucketConfigurationOutput) error {
-	if out.Kind == "acl" {
-		return c.document(http.StatusOK, &restxml.AccessControlPolicy{Owner: restxml.Owner(out.Owner)})
-	}
 	doc, ok := restxml.DefaultConfiguration(out.Kind)
 	if !ok {
 		return notBuilt()

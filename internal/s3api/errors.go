@@ -73,7 +73,7 @@ func (h *Handler) WriteError(w http.ResponseWriter, r *http.Request, err error) 
 		w.WriteHeader(status)
 		return
 	}
-	_ = writeDocument(w, r, status, &restxml.Error{Err: e, RequestID: requestID, HostID: w.Header().Get(headerHostID)})
+	_ = writeDocument(w, r, status, &restxml.Error{Control: isS3Control(r), Err: e, RequestID: requestID, HostID: w.Header().Get(headerHostID)})
 	drain(w, r)
 }
 

@@ -117,6 +117,66 @@ func (f *fakeAPI) GetBucketConfiguration(_ ctx, c who, in *s3.BucketConfiguratio
 	}
 	return answer(f, "GetBucketConfiguration", c, in, &s3.BucketConfigurationOutput{Kind: in.Kind, Owner: s3.Owner{ID: "id"}})
 }
+func (f *fakeAPI) PutBucketPolicy(_ ctx, c who, in *s3.PutBucketPolicyInput) error {
+	_, err := answer(f, "PutBucketPolicy", c, in, 0)
+	return err
+}
+func (f *fakeAPI) GetBucketPolicy(_ ctx, c who, in *s3.BucketInput) (*s3.GetBucketPolicyOutput, error) {
+	return answer(f, "GetBucketPolicy", c, in, &s3.GetBucketPolicyOutput{Policy: "{}"})
+}
+func (f *fakeAPI) DeleteBucketPolicy(_ ctx, c who, in *s3.BucketInput) error {
+	_, err := answer(f, "DeleteBucketPolicy", c, in, 0)
+	return err
+}
+func (f *fakeAPI) GetBucketPolicyStatus(_ ctx, c who, in *s3.BucketInput) (*s3.GetBucketPolicyStatusOutput, error) {
+	return answer(f, "GetBucketPolicyStatus", c, in, &s3.GetBucketPolicyStatusOutput{IsPublic: true})
+}
+func (f *fakeAPI) PutPublicAccessBlock(_ ctx, c who, in *s3.PutPublicAccessBlockInput) error {
+	_, err := answer(f, "PutPublicAccessBlock", c, in, 0)
+	return err
+}
+func (f *fakeAPI) GetPublicAccessBlock(_ ctx, c who, in *s3.BucketInput) (*s3.PublicAccessBlock, error) {
+	return answer(f, "GetPublicAccessBlock", c, in, &s3.PublicAccessBlock{BlockPublicPolicy: true})
+}
+func (f *fakeAPI) DeletePublicAccessBlock(_ ctx, c who, in *s3.BucketInput) error {
+	_, err := answer(f, "DeletePublicAccessBlock", c, in, 0)
+	return err
+}
+func (f *fakeAPI) PutAccountPublicAccessBlock(_ ctx, c who, in *s3.PutAccountPublicAccessBlockInput) error {
+	_, err := answer(f, "PutAccountPublicAccessBlock", c, in, 0)
+	return err
+}
+func (f *fakeAPI) GetAccountPublicAccessBlock(_ ctx, c who, in *s3.AccountInput) (*s3.PublicAccessBlock, error) {
+	return answer(f, "GetAccountPublicAccessBlock", c, in, &s3.PublicAccessBlock{IgnorePublicACLs: true})
+}
+func (f *fakeAPI) DeleteAccountPublicAccessBlock(_ ctx, c who, in *s3.AccountInput) error {
+	_, err := answer(f, "DeleteAccountPublicAccessBlock", c, in, 0)
+	return err
+}
+func (f *fakeAPI) PutBucketOwnershipControls(_ ctx, c who, in *s3.PutBucketOwnershipControlsInput) error {
+	_, err := answer(f, "PutBucketOwnershipControls", c, in, 0)
+	return err
+}
+func (f *fakeAPI) GetBucketOwnershipControls(_ ctx, c who, in *s3.BucketInput) (*s3.GetBucketOwnershipControlsOutput, error) {
+	return answer(f, "GetBucketOwnershipControls", c, in, &s3.GetBucketOwnershipControlsOutput{ObjectOwnership: "ObjectWriter"})
+}
+func (f *fakeAPI) DeleteBucketOwnershipControls(_ ctx, c who, in *s3.BucketInput) error {
+	_, err := answer(f, "DeleteBucketOwnershipControls", c, in, 0)
+	return err
+}
+func (f *fakeAPI) PutBucketACL(_ ctx, c who, in *s3.PutACLInput) error {
+	_, err := answer(f, "PutBucketAcl", c, in, 0)
+	return err
+}
+func (f *fakeAPI) GetBucketACL(_ ctx, c who, in *s3.BucketInput) (*s3.ACLOutput, error) {
+	return answer(f, "GetBucketAcl", c, in, &s3.ACLOutput{Owner: s3.Owner{ID: "id"}, Grants: []s3.ACLGrant{{ID: "id", Permission: "FULL_CONTROL"}}})
+}
+func (f *fakeAPI) PutObjectACL(_ ctx, c who, in *s3.PutACLInput) (*s3.PutObjectACLOutput, error) {
+	return answer(f, "PutObjectAcl", c, in, &s3.PutObjectACLOutput{VersionID: "v"})
+}
+func (f *fakeAPI) GetObjectACL(_ ctx, c who, in *s3.ObjectInput) (*s3.ACLOutput, error) {
+	return answer(f, "GetObjectAcl", c, in, &s3.ACLOutput{Owner: s3.Owner{ID: "id"}, VersionID: "v"})
+}
 func (f *fakeAPI) PutObject(_ ctx, c who, in *s3.PutObjectInput) (*s3.PutObjectOutput, error) {
 	out, err := answer(f, "PutObject", c, in, &f.put)
 	if err == nil {

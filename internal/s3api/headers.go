@@ -16,8 +16,9 @@ const (
 	isSSE
 	isSSEC
 	isCopySSEC
-	isCopy // belongs to a copy
-	isList // may come more than once
+	isCopy    // belongs to a copy
+	isList    // may come more than once
+	isAccount // names the account of S3 Control
 )
 
 // amzHeaders holds the x-amz- headers that some operation understands, or that
@@ -26,50 +27,52 @@ const (
 // Source: Amazon S3 API Reference, "Common Request Headers" and the request
 // syntax of every operation, read 2026-11-21.
 var amzHeaders = map[string]headerKind{
-	"x-amz-acl":                           isKnown,
-	"x-amz-api-version":                   isKnown,
-	"x-amz-bucket-namespace":              isKnown,
-	"x-amz-bucket-object-lock-enabled":    isKnown,
-	"x-amz-bypass-governance-retention":   isKnown,
-	"x-amz-cf-id":                         isKnown,
-	"x-amz-checksum-algorithm":            isKnown,
-	"x-amz-checksum-mode":                 isKnown,
-	"x-amz-checksum-type":                 isKnown,
-	"x-amz-content-sha256":                isKnown,
-	"x-amz-date":                          isKnown,
-	"x-amz-decoded-content-length":        isKnown,
-	"x-amz-expected-bucket-owner":         isKnown,
-	"x-amz-grant-full-control":            isList,
-	"x-amz-grant-read":                    isList,
-	"x-amz-grant-read-acp":                isList,
-	"x-amz-grant-write":                   isList,
-	"x-amz-grant-write-acp":               isList,
-	"x-amz-if-match-last-modified-time":   isKnown,
-	"x-amz-if-match-size":                 isKnown,
-	"x-amz-max-parts":                     isKnown,
-	"x-amz-metadata-directive":            isKnown,
-	"x-amz-mfa":                           isKnown,
-	"x-amz-mp-object-size":                isKnown,
-	"x-amz-object-attributes":             isList,
-	"x-amz-object-lock-legal-hold":        isKnown,
-	"x-amz-object-lock-mode":              isKnown,
-	"x-amz-object-lock-retain-until-date": isKnown,
-	"x-amz-object-ownership":              isKnown,
-	"x-amz-optional-object-attributes":    isList,
-	"x-amz-part-number-marker":            isKnown,
-	"x-amz-region-set":                    isKnown,
-	"x-amz-request-payer":                 isKnown,
-	"x-amz-sdk-checksum-algorithm":        isKnown,
-	"x-amz-security-token":                isKnown,
-	"x-amz-source-expected-bucket-owner":  isCopy,
-	"x-amz-storage-class":                 isKnown,
-	"x-amz-tagging":                       isKnown,
-	"x-amz-tagging-directive":             isKnown,
-	"x-amz-te":                            isKnown,
-	"x-amz-trailer":                       isKnown,
-	"x-amz-user-agent":                    isKnown,
-	"x-amz-website-redirect-location":     isKnown,
-	"x-amz-write-offset-bytes":            isKnown,
+	"x-amz-account-id":                        isAccount,
+	"x-amz-acl":                               isKnown,
+	"x-amz-api-version":                       isKnown,
+	"x-amz-bucket-namespace":                  isKnown,
+	"x-amz-bucket-object-lock-enabled":        isKnown,
+	"x-amz-bypass-governance-retention":       isKnown,
+	"x-amz-cf-id":                             isKnown,
+	"x-amz-checksum-algorithm":                isKnown,
+	"x-amz-checksum-mode":                     isKnown,
+	"x-amz-checksum-type":                     isKnown,
+	"x-amz-confirm-remove-self-bucket-access": isKnown,
+	"x-amz-content-sha256":                    isKnown,
+	"x-amz-date":                              isKnown,
+	"x-amz-decoded-content-length":            isKnown,
+	"x-amz-expected-bucket-owner":             isKnown,
+	"x-amz-grant-full-control":                isList,
+	"x-amz-grant-read":                        isList,
+	"x-amz-grant-read-acp":                    isList,
+	"x-amz-grant-write":                       isList,
+	"x-amz-grant-write-acp":                   isList,
+	"x-amz-if-match-last-modified-time":       isKnown,
+	"x-amz-if-match-size":                     isKnown,
+	"x-amz-max-parts":                         isKnown,
+	"x-amz-metadata-directive":                isKnown,
+	"x-amz-mfa":                               isKnown,
+	"x-amz-mp-object-size":                    isKnown,
+	"x-amz-object-attributes":                 isList,
+	"x-amz-object-lock-legal-hold":            isKnown,
+	"x-amz-object-lock-mode":                  isKnown,
+	"x-amz-object-lock-retain-until-date":     isKnown,
+	"x-amz-object-ownership":                  isKnown,
+	"x-amz-optional-object-attributes":        isList,
+	"x-amz-part-number-marker":                isKnown,
+	"x-amz-region-set":                        isKnown,
+	"x-amz-request-payer":                     isKnown,
+	"x-amz-sdk-checksum-algorithm":            isKnown,
+	"x-amz-security-token":                    isKnown,
+	"x-amz-source-expected-bucket-owner":      isCopy,
+	"x-amz-storage-class":                     isKnown,
+	"x-amz-tagging":                           isKnown,
+	"x-amz-tagging-directive":                 isKnown,
+	"x-amz-te":                                isKnown,
+	"x-amz-trailer":                           isKnown,
+	"x-amz-user-agent":                        isKnown,
+	"x-amz-website-redirect-location":         isKnown,
+	"x-amz-write-offset-bytes":                isKnown,
 
 	"x-amz-server-side-encryption":                    isSSE,
 	"x-amz-server-side-encryption-aws-kms-key-id":     isSSE,
@@ -130,6 +133,8 @@ func (c *call) checkHeaders(route *Route) error {
 			takes = route.headers&takesCopySSE != 0
 		case isCopy:
 			takes = route.Copy
+		case isAccount:
+			takes = route.On == Account
 		default:
 			takes = true
 		}

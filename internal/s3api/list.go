@@ -44,6 +44,7 @@ func (c *call) wantsURL() (bool, error) {
 // the page that answers them.
 func (c *call) listInput() (s3.ListObjectsInput, restxml.Page, error) {
 	in := s3.ListObjectsInput{BucketInput: c.bucketInput(), Prefix: c.query.Get("prefix"), Delimiter: c.query.Get("delimiter")}
+	in.HasPrefix, in.HasDelimiter = c.query.Has("prefix"), c.query.Has("delimiter")
 	page := restxml.Page{Bucket: c.bucket, Prefix: in.Prefix, Delimiter: in.Delimiter}
 	var err error
 	if page.URL, err = c.wantsURL(); err != nil {

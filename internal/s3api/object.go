@@ -26,7 +26,7 @@ func (c *call) putInput() (s3.PutObjectInput, error) {
 		Customer:            c.customerKey(),
 		Conditions:          c.conditions(""),
 		ACL:                 c.acl(),
-		ObjectLock:          c.asksForLock(),
+		Lock:                c.lock(),
 		WriteOffset:         c.get("x-amz-write-offset-bytes") != "",
 		ExpectedBucketOwner: c.expectedOwner(),
 	}, err

@@ -269,9 +269,8 @@ func (f *form) putInput(c *call) (*s3.PutObjectInput, error) {
 	if in.ACL.Canned == "" {
 		in.ACL.Canned = get("x-amz-acl")
 	}
-	for name := range f.fields {
-		in.ObjectLock = in.ObjectLock || strings.HasPrefix(name, "x-amz-object-lock-")
-	}
+	in.Lock = s3.ObjectLock{Mode: get("x-amz-object-lock-mode"), RetainUntil: get("x-amz-object-lock-retain-until-date"),
+		LegalHold: get("x-amz-object-lock-legal-hold")}
 	var err error
 	if in.Tagging, err = formTags(f.fields); err != nil {
 		return nil, err

@@ -184,7 +184,7 @@ func TestPostObject(t *testing.T) {
 	if !got.Post || got.Bucket != "b" || got.Key != "up/load.txt" || string(g.body) != "hello" || got.Upload.Length != -1 ||
 		got.Attributes.ContentType != "text/css" || got.Attributes.Metadata["name"] != "a\r\nb" || got.ACL.Canned != "private" ||
 		got.Tagging != "a+b=c%26d" || got.Encryption.Algorithm != "aws:kms" || got.Encryption.KMSKeyID != "key" || got.Customer.Key != "a2V5" ||
-		!got.ObjectLock || got.Upload.Algorithm != checksum.CRC32 || got.Upload.Checksum != "NhCmhg==" {
+		got.Lock.IsZero() || got.Upload.Algorithm != checksum.CRC32 || got.Upload.Checksum != "NhCmhg==" {
 		t.Errorf("input = %+v, body %q", got, g.body)
 	}
 	if !g.caller.IsAnonymous() {

@@ -15,6 +15,7 @@ type Route struct {
 	Method    string
 	On        Level
 	Query     string // the sub-resource, a query parameter; empty for none
+	Path      string // of S3 Control: the path
 	Copy      bool   // selected by the header x-amz-copy-source
 
 	params  []string // query parameters besides Query
@@ -45,6 +46,9 @@ var (
 	byID    = []string{"id", "continuation-token"}
 )
 
+// publicAccessBlockPath is where S3 Control keeps an account's Block Public Access.
+const publicAccessBlockPath = controlPath + "configuration/publicAccessBlock"
+
 // Routes returns every operation of the S3 API, built or not.
 //
 // Source: Amazon S3 API Reference, "Actions", read 2026-11-21.
@@ -68,6 +72,26 @@ var built = []Route{
 	{Operation: "PutBucketTagging", Method: "PUT", On: Bucket, Query: "tagging", serve: (*call).putBucketTagging},
 	{Operation: "GetBucketTagging", Method: "GET", On: Bucket, Query: "tagging", serve: (*call).getBucketTagging},
 	{Operation: "DeleteBucketTagging", Method: "DELETE", On: Bucket, Query: "tagging", serve: (*call).deleteBucketTagging},
+
+	{Operation: "PutBucketPolicy", Method: "PUT", On: Bucket, Query: "policy", serve: (*call).putBucketPolicy},
+	{Operation: "GetBucketPolicy", Method: "GET", On: Bucket, Query: "policy", serve: (*call).getBucketPolicy},
+	{Operation: "DeleteBucketPolicy", Method: "DELETE", On: Bucket, Query: "policy", serve: (*call).deleteBucketPolicy},
+	{Operation: "GetBucketPolicyStatus", Method: "GET", On: Bucket, Query: "policyStatus", serve: (*call).getBucketPolicyStatus},
+	{Operation: "PutPublicAccessBlock", Method: "PUT", On: Bucket, Query: "publicAccessBlock", serve: (*call).putPublicAccessBlock},
+	{Operation: "GetPublicAccessBlock", Method: "GET", On: Bucket, Query: "publicAccessBlock", serve: (*call).getPublicAccessBlock},
+	{Operation: "DeletePublicAccessBlock", Method: "DELETE", On: Bucket, Query: "publicAccessBlock", serve: (*call).deletePublicAccessBlock},
+	{Operation: "PutBucketOwnershipControls", Method: "PUT", On: Bucket, Query: "ownershipControls", serve: (*call).putBucketOwnershipControls},
+	{Operation: "GetBucketOwnershipControls", Method: "GET", On: Bucket, Query: "ownershipControls", serve: (*call).getBucketOwnershipControls},
+	{Operation: "DeleteBucketOwnershipControls", Method: "DELETE", On: Bucket, Query: "ownershipControls", serve: (*call).deleteBucketOwnershipControls},
+	{Operation: "PutBucketAcl", Method: "PUT", On: Bucket, Query: "acl", serve: (*call).putBucketACL},
+	{Operation: "GetBucketAcl", Method: "GET", On: Bucket, Query: "acl", serve: (*call).getBucketACL},
+	{Operation: "PutObjectAcl", Method: "PUT", On: Object, Query: "acl", serve: (*call).putObjectACL, params: version},
+	{Operation: "GetObjectAcl", Method: "GET", On: Object, Query: "acl", serve: (*call).getObjectACL, params: version},
+
+	// Of S3 Control, by the names that CloudTrail has for them.
+	{Operation: "PutAccountPublicAccessBlock", Method: "PUT", On: Account, Path: publicAccessBlockPath, serve: (*call).putAccountPublicAccessBlock},
+	{Operation: "GetAccountPublicAccessBlock", Method: "GET", On: Account, Path: publicAccessBlockPath, serve: (*call).getAccountPublicAccessBlock},
+	{Operation: "DeleteAccountPublicAccessBlock", Method: "DELETE", On: Account, Path: publicAccessBlockPath, serve: (*call).deleteAccountPublicAccessBlock},
 
 	{Operation: "ListObjects", Method: "GET", On: Bucket, serve: (*call).listObjects, params: listAllParams},
 	{Operation: "ListObjectsV2", Method: "GET", On: Bucket, Query: "list-type", serve: (*call).listObjectsV2, params: listAllParams},
@@ -107,7 +131,6 @@ func configurations() []Route {
 		out = append(out, Route{Operation: operation, Method: "GET", On: Bucket, Query: kind, params: params,
 			serve: func(c *call) error { return c.getBucketConfiguration(kind) }})
 	}
-	get("GetBucketAcl", "acl")
 	get("GetBucketCors", "cors")
 	get("GetBucketWebsite", "website")
 	get("GetBucketLogging", "logging")
@@ -116,10 +139,6 @@ func configurations() []Route {
 	get("GetBucketRequestPayment", "requestPayment")
 	get("GetBucketAccelerateConfiguration", "accelerate")
 	get("GetObjectLockConfiguration", "object-lock")
-	get("GetBucketPolicy", "policy")
-	get("GetBucketPolicyStatus", "policyStatus")
-	get("GetPublicAccessBlock", "publicAccessBlock")
-	get("GetBucketOwnershipControls", "ownershipControls")
 	get("GetBucketNotificationConfiguration", "notification")
 	get("GetBucketAnalyticsConfiguration", "analytics", byID...)
 	get("GetBucketInventoryConfiguration", "inventory", byID...)
@@ -130,7 +149,6 @@ func configurations() []Route {
 		out = append(out, Route{Operation: operation, Method: "GET", On: Object, Query: kind, params: version,
 			serve: func(c *call) error { return c.getObjectConfiguration(kind) }})
 	}
-	getObject("GetObjectAcl", "acl")
 	getObject("GetObjectLegalHold", "legal-hold")
 	getObject("GetObjectRetention", "retention")
 	getObject("GetObjectTorrent", "torrent")
@@ -146,12 +164,11 @@ func notBuiltRoutes() []Route {
 		}
 	}
 	for query, name := range map[string]string{
-		"acl": "BucketAcl", "abac": "BucketAbac", "accelerate": "BucketAccelerateConfiguration",
+		"abac": "BucketAbac", "accelerate": "BucketAccelerateConfiguration",
 		"analytics": "BucketAnalyticsConfiguration", "cors": "BucketCors",
 		"intelligent-tiering": "BucketIntelligentTieringConfiguration", "inventory": "BucketInventoryConfiguration",
 		"lifecycle": "BucketLifecycleConfiguration", "logging": "BucketLogging", "metrics": "BucketMetricsConfiguration",
 		"notification": "BucketNotificationConfiguration", "object-lock": "ObjectLockConfiguration",
-		"ownershipControls": "BucketOwnershipControls", "policy": "BucketPolicy", "publicAccessBlock": "PublicAccessBlock",
 		"replication": "BucketReplication", "requestPayment": "BucketRequestPayment", "website": "BucketWebsite",
 	} {
 		add("PUT", Bucket, query, "Put"+name)
@@ -161,7 +178,6 @@ func notBuiltRoutes() []Route {
 		"intelligent-tiering": "BucketIntelligentTieringConfiguration", "inventory": "BucketInventoryConfiguration",
 		"lifecycle": "BucketLifecycle", "metrics": "BucketMetricsConfiguration",
 		"metadataConfiguration": "BucketMetadataConfiguration", "metadataTable": "BucketMetadataTableConfiguration",
-		"ownershipControls": "BucketOwnershipControls", "policy": "BucketPolicy", "publicAccessBlock": "PublicAccessBlock",
 		"replication": "BucketReplication", "website": "BucketWebsite",
 	} {
 		add("DELETE", Bucket, query, "Delete"+name)
@@ -176,7 +192,6 @@ func notBuiltRoutes() []Route {
 	add("PUT", Bucket, "metadataAnnotationTable", "UpdateBucketMetadataAnnotationTableConfiguration")
 	add("GET", Bucket, "session", "CreateSession")
 
-	add("PUT", Object, "acl", "PutObjectAcl")
 	add("PUT", Object, "legal-hold", "PutObjectLegalHold")
 	add("PUT", Object, "retention", "PutObjectRetention")
 	add("PUT", Object, "renameObject", "RenameObject")
@@ -286,7 +301,7 @@ func (c *call) route(level Level) (*Route, error) {
 	var allow []string
 	for i := range routes {
 		r := &routes[i]
-		if r.On != level || r.Query != query {
+		if r.On != level || r.Query != query || level == Account && r.Path != c.r.URL.Path {
 			continue
 		}
 		if r.Method != c.r.Method {
@@ -300,6 +315,9 @@ func (c *call) route(level Level) (*Route, error) {
 				match = r
 			}
 		}
+	}
+	if match == nil && level == Account && len(allow) == 0 {
+		return nil, notBuilt()
 	}
 	if match == nil {
 		slices.Sort(allow)

@@ -11,18 +11,25 @@ import (
 
 // bodies holds a body for the operations that need one.
 var bodies = map[string]string{
-	"PutBucketVersioning":     "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
-	"PutBucketEncryption":     "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
-	"PutBucketTagging":        "<Tagging><TagSet/></Tagging>",
-	"PutObjectTagging":        "<Tagging><TagSet/></Tagging>",
-	"UpdateObjectEncryption":  "<ObjectEncryption><SSE-KMS><KMSKeyArn>a</KMSKeyArn></SSE-KMS></ObjectEncryption>",
-	"CompleteMultipartUpload": "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>",
-	"DeleteObjects":           "<Delete><Object><Key>k</Key></Object></Delete>",
+	"PutBucketVersioning":         "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+	"PutBucketEncryption":         "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
+	"PutPublicAccessBlock":        "<PublicAccessBlockConfiguration/>",
+	"PutAccountPublicAccessBlock": "<PublicAccessBlockConfiguration/>",
+	"PutBucketOwnershipControls":  "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>",
+	"PutBucketPolicy":             "{}",
+	"PutBucketTagging":            "<Tagging><TagSet/></Tagging>",
+	"PutObjectTagging":            "<Tagging><TagSet/></Tagging>",
+	"UpdateObjectEncryption":      "<ObjectEncryption><SSE-KMS><KMSKeyArn>a</KMSKeyArn></SSE-KMS></ObjectEncryption>",
+	"CompleteMultipartUpload":     "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>",
+	"DeleteObjects":               "<Delete><Object><Key>k</Key></Object></Delete>",
 }
 
 // request returns what selects a route: a target, a body and headers.
 func (r Route) request() (target, body string, headers []string) {
-	target = [...]string{"/", "/bucket", "/bucket/key"}[r.On]
+	target = [...]string{"/", "/bucket", "/bucket/key", r.Path}[r.On]
+	if r.On == Account {
+		headers = append(headers, "x-amz-account-id: "+account)
+	}
 	switch r.Query {
 	case "":
 	case "list-type":
@@ -96,10 +103,11 @@ func TestRoutesAreDistinct(t *testing.T) {
 		on     Level
 		query  string
 		copies bool
+		path   string
 	}
 	bySelector, byName := map[selector]string{}, map[string]bool{}
 	for _, r := range Routes() {
-		s := selector{r.Method, r.On, r.Query, r.Copy}
+		s := selector{r.Method, r.On, r.Query, r.Copy, r.Path}
 		if other, ok := bySelector[s]; ok {
 			t.Errorf("%s and %s have the same route", r.Operation, other)
 		}

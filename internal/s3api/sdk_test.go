@@ -150,13 +150,17 @@ func TestSDKDocuments(t *testing.T) {
 		t.Errorf("GetBucketAcl = %+v, %v", acl, err)
 	}
 	block, err := c.GetPublicAccessBlock(ctx, &sdk.GetPublicAccessBlockInput{Bucket: bucket})
-	if err != nil || !*block.PublicAccessBlockConfiguration.RestrictPublicBuckets {
+	if err != nil || !*block.PublicAccessBlockConfiguration.BlockPublicPolicy || *block.PublicAccessBlockConfiguration.BlockPublicAcls {
 		t.Errorf("GetPublicAccessBlock = %+v, %v", block, err)
 	}
-	_, err = c.PutBucketPolicy(ctx, &sdk.PutBucketPolicyInput{Bucket: bucket, Policy: aws.String("{}")})
+	_, err = c.PutBucketPolicy(ctx, &sdk.PutBucketPolicyInput{Bucket: bucket, Policy: aws.String(`{"a":1}`), ConfirmRemoveSelfBucketAccess: aws.Bool(true)})
+	if got := in[*s3.PutBucketPolicyInput](t, g); err != nil || string(got.Policy) != `{"a":1}` || !got.ConfirmRemoveSelf {
+		t.Errorf("PutBucketPolicy: %v, %+v", err, got)
+	}
+	_, err = c.PutBucketWebsite(ctx, &sdk.PutBucketWebsiteInput{Bucket: bucket, WebsiteConfiguration: &types.WebsiteConfiguration{}})
 	var api smithy.APIError
-	if !errors.As(err, &api) || api.ErrorCode() != "NotImplemented" || g.refused != "PutBucketPolicy" {
-		t.Errorf("PutBucketPolicy: %v, refused %q", err, g.refused)
+	if !errors.As(err, &api) || api.ErrorCode() != "NotImplemented" || g.refused != "PutBucketWebsite" {
+		t.Errorf("PutBucketWebsite: %v, refused %q", err, g.refused)
 	}
 	attributes, err := c.GetObjectAttributes(ctx, &sdk.GetObjectAttributesInput{Bucket: bucket, Key: key,
 		ObjectAttributes: []types.ObjectAttributes{types.ObjectAttributesEtag, types.ObjectAttributesObjectSize}})

@@ -252,14 +252,10 @@ func (c *call) acl() s3.ACL {
 	return a
 }
 
-// asksForLock reports whether a header asks for a lock on the object.
-func (c *call) asksForLock() bool {
-	for name := range c.header {
-		if strings.HasPrefix(strings.ToLower(name), "x-amz-object-lock-") {
-			return true
-		}
-	}
-	return false
+// lock reads the headers that ask for a lock on the object.
+func (c *call) lock() s3.ObjectLock {
+	return s3.ObjectLock{Mode: c.get("x-amz-object-lock-mode"), RetainUntil: c.get("x-amz-object-lock-retain-until-date"),
+		LegalHold: c.get("x-amz-object-lock-legal-hold")}
 }
 
 func (c *call) expectedOwner() string { return c.get("x-amz-expected-bucket-owner") }

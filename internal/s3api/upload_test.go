@@ -75,7 +75,7 @@ func TestPutObject(t *testing.T) {
 		a.StorageClass != "STANDARD_IA", a.WebsiteRedirectLocation != "/x":
 		t.Errorf("attributes = %+v", a)
 	case got.Tagging != "a=b", got.ACL.Canned != "private", got.ACL.Grants["x-amz-grant-read"] != "id=1", got.Conditions.IfNoneMatch != "*",
-		!got.ObjectLock, got.ExpectedBucketOwner != "1", got.Customer.Key != "c2VjcmV0", got.WriteOffset:
+		got.Lock.IsZero(), got.ExpectedBucketOwner != "1", got.Customer.Key != "c2VjcmV0", got.WriteOffset:
 		t.Errorf("input = %+v", got)
 	}
 	for name, want := range map[string]string{"ETag": `"e"`, "x-amz-version-id": "v", "x-amz-server-side-encryption": "aws:kms",
