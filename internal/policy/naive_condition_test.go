@@ -292,6 +292,8 @@ func naiveSubstitute(in *policy.Input, pattern string, variables, wild bool) ([]
 		switch values, ok := naiveLookup(in, key); {
 		case ok && len(values) == 1:
 			symbols = append(symbols, naiveLiteral(values[0])...)
+		case ok && len(values) > 1:
+			return nil, false // a key with several values can't be a variable
 		case hasFallback:
 			symbols = append(symbols, naiveLiteral(fallback)...)
 		default:

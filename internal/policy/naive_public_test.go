@@ -15,13 +15,13 @@ import (
 // Source: Amazon S3 User Guide, "Blocking public access to your Amazon S3
 // storage", the meaning of "public", read 2026-11-21.
 func naiveIsPublic(p *policy.Policy) bool {
-	if p.Unknown != "" {
-		return false // nothing in it allows anything
-	}
 	for i := range p.Statements {
 		st := &p.Statements[i]
-		if st.Effect != policy.Allow || st.Unknown != "" {
+		if st.Effect != policy.Allow {
 			continue
+		}
+		if p.Unknown != "" || st.Unknown != "" {
+			return true // who knows
 		}
 		everyone := st.Principal == nil || st.NotPrinc || st.Principal.Any || slices.Contains(st.Principal.Federated, "graph.facebook.com")
 		if everyone && !slices.ContainsFunc(st.Conditions, naiveFixes) {

@@ -82,7 +82,7 @@ var scenes = func() []scene {
 			"arn:aws:s3:::tour/home/${aws:PrincipalTag/team}/*", "arn:aws:s3:::tour/h?me/*.txt", "arn:aws:s3:::tour/home/alice/a${*}b.txt", "arn:aws:s3:::tour/home/alice/a${?}b.txt", "arn:aws:s3:::Tour/*", "arn:aws:s3:::tour/home/bob/*"}}
 	bucket := scene{"arn:aws:s3:::tour", policy.KindBucket, []string{"s3:ListBucket", "s3:ListBucket", "s3:PutBucketPolicy", "s3:GetBucketPolicy", "s3:DeleteBucketPolicy"}, s3,
 		[]string{"arn:aws:s3:::tour", "*", "arn:aws:s3:::*", "arn:aws:s3:::tour/*", "arn:aws:s3:::t*", "arn:aws:s3:::${s3:prefix}", "arn:aws:s3:::${aws:PrincipalTag/team, 'tour'}"}}
-	none := scene{"*", 0, []string{"s3:ListAllMyBuckets", "kms:ListKeys", "kms:CreateKey"}, append([]string{"kms:*", "kms:List*"}, s3...), []string{"*", "arn:aws:s3:::*", "?"}}
+	none := scene{"*", 0, []string{"s3:ListAllMyBuckets", "kms:ListKeys", "kms:CreateKey"}, append([]string{"kms:*", "kms:List*"}, s3...), []string{"*", "arn:aws:s3:::*", "arn:aws:kms:*"}}
 	kms := []string{"kms:*", "kms:*", "kms:Decrypt", "KMS:DECRYPT", "kms:GenerateDataKey*", "kms:De*", "kms:Encrypt", "*", "kms:RetireGrant"}
 	key := scene{keyARN, policy.KindKey, []string{"kms:Decrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:RetireGrant", "kms:CreateGrant"}, kms,
 		[]string{"*", "*", keyARN, "arn:aws:kms:*:" + accountA + ":key/*", "arn:aws:kms:us-east-1:" + accountB + ":key/*", "arn:aws:kms:us-east-1:" + accountA + ":key/${aws:PrincipalTag/team}"}}
@@ -117,7 +117,7 @@ var keyValues = []struct {
 func conditionPool(operator string) (keys, values []string) {
 	switch {
 	case strings.HasPrefix(operator, "Numeric"):
-		return []string{"s3:max-keys"}, []string{"10", "50", "7.50", "100", "ten"}
+		return []string{"s3:max-keys"}, []string{"10", "50", "7.50", "100"}
 	case strings.HasPrefix(operator, "Date"):
 		return []string{"aws:CurrentTime"}, []string{"2026-11-21T12:00:00Z", "2026-11-21T11:00:00Z", "2026-11-21", "1795262400", "2021-06-01T00:00Z"}
 	case operator == "Bool":
@@ -125,14 +125,14 @@ func conditionPool(operator string) (keys, values []string) {
 	case strings.Contains(operator, "IpAddress"):
 		return []string{"aws:SourceIp"}, []string{"203.0.113.0/24", "10.0.0.0/8", "203.0.113.7", "2001:db8::/32", "0.0.0.0/0", "2000::/3"}
 	case strings.HasPrefix(operator, "Arn"):
-		return []string{"aws:PrincipalArn", "aws:SourceArn"}, []string{"arn:aws:iam::" + accountA + ":user/staff/alice", "arn:aws:iam::" + accountA + ":*", "arn:aws:iam::*:role/*",
-			"arn:aws:*:*:*:*", "arn:aws:s3:::*", "arn:aws:sns:*:t", "arn:aws:sns:*:*:t:red", "arn:aws:iam::" + accountA + ":user/staff/${aws:username}", "arn:aws:s3:::${s3:prefix}"}
+		return []string{"aws:PrincipalArn", "aws:PrincipalArn", "aws:SourceArn", "aws:SourceArn", "s3:DataAccessPointArn"}, []string{"arn:aws:iam::" + accountA + ":user/staff/alice", "arn:aws:iam::" + accountA + ":*", "arn:aws:iam::*:role/*",
+			"arn:aws:*:*:*:*", "arn:aws:s3:::*", "arn:aws:s3:us-east-1:" + accountA + ":accesspoint/*", "arn:aws:sns:*:*:t", "arn:aws:sns:*:*:t:red", "arn:aws:iam::" + accountA + ":user/staff/${aws:username}", "arn:aws:s3:::${s3:prefix}"}
 	case operator == "BinaryEquals":
 		return []string{"coffer:Digest"}, []string{"QUJD", "QUJE"}
 	case operator == "Null":
 		return []string{"aws:username", "aws:TagKeys", "aws:SourceVpce", "s3:prefix", "s3:nothing"}, []string{"true", "false"}
 	}
-	return []string{"aws:username", "aws:PrincipalTag/team", "s3:prefix", "aws:TagKeys", "aws:PrincipalOrgID", "aws:SourceVpce", "aws:PrincipalTag/none"},
+	return []string{"aws:username", "aws:PrincipalTag/team", "s3:prefix", "aws:TagKeys", "aws:PrincipalOrgID", "aws:SourceVpce", "aws:PrincipalTag/none", "aws:userid"},
 		[]string{"alice", "red", "ALICE", "home/*", "home/${aws:username}", "a", "b", "?", "*", "${aws:PrincipalTag/team}", "${aws:PrincipalTag/none}", "${aws:PrincipalTag/none, 'red'}",
 			orgID, "vpce-1", "r${*}d", "${aws:username}*", "tour", "${aws:TagKeys}"}
 }
@@ -178,7 +178,7 @@ func draft(data []byte) *policy.Input {
 		if d.chance(80) {
 			in.Identity = d.policies(policy.KindIdentity, 2)
 		}
-		if d.chance(25) {
+		if d.chance(45) {
 			in.Boundary = &policy.Named{Name: "boundary", Policy: d.policy(policy.KindBoundary)}
 			in.Principal.HasBoundary = true
 		}
@@ -207,30 +207,33 @@ func draft(data []byte) *policy.Input {
 	if d.chance(15) {
 		in.Endpoint = d.policies(policy.KindEndpoint, 2)
 	}
-	if d.scene.kind != 0 && d.chance(85) {
+	if d.scene.kind != 0 && d.chance(88) {
 		in.ResourcePolicy = &policy.Named{Name: "resource", Policy: d.policy(d.scene.kind)}
 	}
-	if d.scene.kind == policy.KindKey && d.chance(40) {
+	if d.scene.kind == policy.KindKey && d.chance(60) {
 		for range 1 + d.below(2) {
 			in.Grants = append(in.Grants, d.grant())
 		}
 	}
 	if d.scene.kind == policy.KindBucket {
-		in.RestrictPublic = d.chance(15)
-		in.ACLAllows = d.chance(8)
+		in.RestrictPublic = d.chance(25)
+		in.ACLAllows = d.chance(15)
 		if in.ACLAllows {
-			in.ACLName = "bucket ACL"
+			in.ACLName, in.PublicACL = "bucket ACL", d.chance(40)
 		}
 	}
 	return in
 }
+
+// fullID marks the policies of AWS that allow everything: the program knows them.
+const fullID = "FullAWSAccess"
 
 func full(kind policy.Kind) *policy.Policy {
 	st := policy.Statement{Effect: policy.Allow, Actions: []string{"*"}, Resources: []string{"*"}}
 	if kind == policy.KindRCP || kind == policy.KindEndpoint {
 		st.Principal = &policy.Principals{Any: true}
 	}
-	return &policy.Policy{Kind: kind, Version: "2012-10-17", Statements: []policy.Statement{st}}
+	return &policy.Policy{Kind: kind, Version: "2012-10-17", ID: fullID, Statements: []policy.Statement{st}}
 }
 
 func (d *drafter) context() policy.MapContext {
@@ -280,7 +283,7 @@ func (d *drafter) policy(kind policy.Kind) *policy.Policy {
 	if kind == policy.KindSCP || kind == policy.KindRCP {
 		p.Version = "2012-10-17"
 	}
-	if kind >= policy.KindBucket && d.chance(20) {
+	if (kind == policy.KindBucket || kind == policy.KindKey) && d.chance(20) {
 		p.ID = "a policy"
 	}
 	if d.chance(2) {
@@ -303,16 +306,20 @@ func (d *drafter) statement(kind policy.Kind) policy.Statement {
 	}
 	hasResource := kind != policy.KindTrust
 	wide := kind == policy.KindBoundary || kind == policy.KindSession || kind == policy.KindSCP || kind == policy.KindEndpoint
-	if st.Effect == policy.Allow && (wide && d.chance(65) || d.chance(35)) { // a broad one
+	if st.Effect == policy.Allow && (wide && d.chance(55) || d.chance(35)) { // a broad one
 		st.Actions = []string{d.scene.patterns[0]}
 		if hasResource {
 			st.Resources = []string{d.scene.matching[0]}
 		}
 	} else {
 		for range 1 + d.below(2) {
-			st.Actions = append(st.Actions, pick(d.chooser, d.scene.patterns))
+			action := pick(d.chooser, d.scene.patterns)
+			if kind == policy.KindRCP && action == "*" {
+				action = d.scene.patterns[0]
+			}
+			st.Actions = append(st.Actions, action)
 		}
-		st.NotAction = kind != policy.KindRCP && d.chance(10)
+		st.NotAction = kind != policy.KindRCP && kind != policy.KindTrust && d.chance(10)
 		if hasResource {
 			for range 1 + d.below(2) {
 				st.Resources = append(st.Resources, pick(d.chooser, d.scene.matching))
@@ -340,7 +347,7 @@ func (d *drafter) statement(kind policy.Kind) policy.Statement {
 		}
 	}
 	if d.chance(2) {
-		st.Unknown = pick(d.chooser, []string{"operator", "element", "set"})
+		st.Unknown = pick(d.chooser, []string{"operator", "element", "set", "number"})
 	}
 	return st
 }

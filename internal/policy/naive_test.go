@@ -95,6 +95,18 @@ func naiveWhy(in *policy.Input) naiveAnswer {
 		return deny("Block Public Access")
 	}
 
+	// "Roles may not be assumed by root accounts."
+	if p.Type == policy.Root && naiveIsTrust(in) {
+		return deny("root towards a role")
+	}
+
+	if p.Type == policy.WebIdentity && !naiveIsTrust(in) {
+		return deny("a web identity can do nothing but assume roles")
+	}
+	if in.ResourcePolicy == nil && naiveNeedsResourcePolicy(in) {
+		return deny("no key or trust policy")
+	}
+
 	named := naiveNamed(in) // how the resource side allows the principal
 	switch p.Type {
 	case policy.Anonymous, policy.Service, policy.WebIdentity:
@@ -145,6 +157,8 @@ func naiveWhy(in *policy.Input) naiveAnswer {
 	switch {
 	case named["direct"]:
 		return allow("the resource policy, directly")
+	case in.ACLAllows && in.PublicACL:
+		return allow("a public ACL")
 	case named["limited"] && boundary && session:
 		return allow("the resource policy, within boundary and session")
 	case naiveNeedsResourcePolicy(in):
@@ -154,8 +168,6 @@ func naiveWhy(in *policy.Input) naiveAnswer {
 		return deny("the key or trust policy does not allow")
 	case mine:
 		return allow("IAM")
-	case in.ACLAllows:
-		return allow("an ACL")
 	case !identity:
 		return deny("no identity policy allows")
 	case !boundary:
@@ -171,16 +183,22 @@ func naiveIsBucketPolicyAction(action string) bool {
 // naiveNeedsResourcePolicy reports whether nothing but the resource's own policy
 // can open the resource, not even to its own account: keys and roles.
 func naiveNeedsResourcePolicy(in *policy.Input) bool {
-	if in.ResourcePolicy != nil && (in.ResourcePolicy.Policy.Kind == policy.KindKey || in.ResourcePolicy.Policy.Kind == policy.KindTrust) {
+	if naiveIsTrust(in) || in.ResourcePolicy != nil && in.ResourcePolicy.Policy.Kind == policy.KindKey {
 		return true
 	}
 	parts := strings.SplitN(in.Resource, ":", 6)
-	if len(parts) != 6 {
-		return false
+	return len(parts) == 6 && parts[2] == "kms" && strings.HasPrefix(parts[5], "key/")
+}
+
+// naiveIsTrust reports whether the question is who may assume a role.
+func naiveIsTrust(in *policy.Input) bool {
+	if in.ResourcePolicy != nil && in.ResourcePolicy.Policy.Kind == policy.KindTrust {
+		return true
 	}
-	isKey := parts[2] == "kms" && strings.HasPrefix(parts[5], "key/")
-	isAssumed := parts[2] == "iam" && strings.HasPrefix(parts[5], "role/") && strings.HasPrefix(strings.ToLower(in.Action), "sts:")
-	return isKey || isAssumed
+	parts := strings.SplitN(in.Resource, ":", 6)
+	action := strings.ToLower(in.Action)
+	return len(parts) == 6 && parts[2] == "iam" && strings.HasPrefix(parts[5], "role/") &&
+		(strings.HasPrefix(action, "sts:assumerole") || action == "sts:tagsession" || action == "sts:setsourceidentity")
 }
 
 // naiveAny reports whether a statement with the effect in one of the policies
@@ -257,7 +275,11 @@ func naiveNamed(in *policy.Input) map[string]bool {
 		if st.Effect != policy.Allow || !naiveApplies(in, p, st) || st.Principal == nil || st.NotPrinc {
 			continue
 		}
-		for kind := range naiveKinds(&in.Principal, st.Principal) {
+		names := *st.Principal
+		if in.Principal.Type == policy.WebIdentity {
+			names.Any = false // a trust policy names the provider that it trusts
+		}
+		for kind := range naiveKinds(&in.Principal, &names) {
 			found[kind] = true
 		}
 	}
@@ -399,6 +421,18 @@ func naiveConstraints(in *policy.Input, g *policy.Grant) bool {
 		}
 		return true
 	}
+	if g.SourceARN != "" {
+		v, ok := naiveLookup(in, "aws:sourcearn")
+		if !ok || len(v) != 1 || v[0] != g.SourceARN {
+			return false
+		}
+	}
+	switch strings.ToLower(in.Action) {
+	case "kms:encrypt", "kms:decrypt", "kms:reencryptfrom", "kms:reencryptto", "kms:generatedatakey", "kms:generatedatakeywithoutplaintext",
+		"kms:generatedatakeypair", "kms:generatedatakeypairwithoutplaintext":
+	default:
+		return true // the operation has no encryption context to constrain
+	}
 	if g.ContextSubset != nil && !contains(g.ContextSubset) {
 		return false
 	}
@@ -408,12 +442,6 @@ func naiveConstraints(in *policy.Input, g *policy.Grant) bool {
 		}
 		keys, _ := naiveLookup(in, "kms:encryptioncontextkeys")
 		if len(keys) != len(g.ContextEquals) {
-			return false
-		}
-	}
-	if g.SourceARN != "" {
-		v, ok := naiveLookup(in, "aws:sourcearn")
-		if !ok || len(v) != 1 || v[0] != g.SourceARN {
 			return false
 		}
 	}
