@@ -16,6 +16,7 @@ import (
 
 	"coffer/internal/admin"
 	"coffer/internal/authn"
+	"coffer/internal/authz"
 	"coffer/internal/awserr"
 	"coffer/internal/awsjson"
 )
@@ -80,6 +81,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	case name == "accounts":
 		h.accounts(w, r)
+	case strings.HasPrefix(name, "decisions/") && isRead(r):
+		serve(h, w, r, "ExplainDecision", func(ctx context.Context, c *authn.Caller, _ []byte) (*authz.Explanation, error) {
+			return h.cfg.Admin.ExplainDecision(ctx, c, strings.TrimPrefix(name, "decisions/"))
+		})
 	default:
 		fail(w, awserr.New(404, "NotFound", "There is nothing at this path."))
 	}
