@@ -64,9 +64,9 @@ func isRoleARN(s string) bool {
 type answers struct {
 	endpoint, resource, grants, identity, boundary, session finding
 
-	scpMissing       int // the first level without an Allow, or -1
-	resourcePolicies [1]Named
-	boundaryPolicies [1]Named
+	scpMissing int // the first level without an Allow, or -1
+	// The resource policy and the boundary as lists, of one policy or none.
+	resourcePolicies, boundaryPolicies []Named
 }
 
 // decide decides on e.in.
@@ -78,6 +78,8 @@ func (e *evaluator) decide() Decision {
 		return d
 	}
 	var a answers
+	var one, other [1]Named
+	a.resourcePolicies, a.boundaryPolicies = one[:0], other[:0]
 	if e.denied(&f, &a, &d) {
 		return d
 	}
@@ -96,7 +98,8 @@ func (e *evaluator) decide() Decision {
 	if len(in.Endpoint) > 0 && !a.endpoint.allowed() {
 		return deny(LayerEndpoint)
 	}
-	if in.RestrictPublic && !f.same && p.Type != Service && isPublicPolicy(in.ResourcePolicy) {
+	restricted := in.RestrictPublic || e.slow != nil && e.slow.mode == pessimistic && e.slow.isOpen(LayerPublic)
+	if restricted && !f.same && p.Type != Service && isPublicPolicy(in.ResourcePolicy) {
 		return deny(LayerPublic)
 	}
 	if f.trust && p.Type == Root {
@@ -107,17 +110,21 @@ func (e *evaluator) decide() Decision {
 	}
 	// A key or a role without a policy of its own is out of reach, with grants too.
 	ownPolicy := f.key || f.trust
-	if ownPolicy && in.ResourcePolicy == nil {
+	if ownPolicy && in.ResourcePolicy == nil && !e.optimistic(f.resource) {
 		return deny(f.resource)
 	}
 
+	aclAllows := in.ACLAllows || e.optimistic(LayerACL)
 	acl := Match{Layer: LayerACL, Policy: in.ACLName, Effect: Allow}
 	fromPolicy := func(how reach) Decision {
-		return allow(matchAt(f.resource, a.resourcePolicies[:], a.resource.first(how)))
+		return allow(matchAt(f.resource, a.resourcePolicies, a.resource.first(how)))
 	}
 	fromGrant := func(how reach) Decision {
-		g := &in.Grants[a.grants.first(how).statement]
-		return allow(Match{Layer: LayerGrant, Policy: g.ID, Effect: Allow})
+		m := Match{Layer: LayerGrant, Effect: Allow}
+		if at := a.grants.first(how); at != assumed {
+			m.Policy = in.Grants[at.statement].ID
+		}
+		return allow(m)
 	}
 
 	if !f.account {
@@ -126,14 +133,14 @@ func (e *evaluator) decide() Decision {
 			return fromPolicy(reachWhole)
 		case a.grants.reach&reachWhole != 0:
 			return fromGrant(reachWhole)
-		case in.ACLAllows:
+		case aclAllows:
 			return allow(acl)
 		}
 		return deny(f.resource)
 	}
 
 	limit := e.limit(&f, &a)
-	identity := e.identity(&f, &a)
+	identity := e.identity(&a)
 	mine := identity.Layer != "" && limit == ""
 	switch how := a.grants.reach; {
 	case how&reachWhole != 0:
@@ -149,7 +156,7 @@ func (e *evaluator) decide() Decision {
 		switch {
 		case how&reachWhole != 0:
 			return fromPolicy(reachWhole)
-		case in.ACLAllows && in.PublicACL:
+		case aclAllows && (in.PublicACL || e.optimistic(LayerACL)):
 			return allow(acl)
 		case how&reachRole != 0 && limit == "":
 			return fromPolicy(reachRole)
@@ -162,19 +169,19 @@ func (e *evaluator) decide() Decision {
 		switch {
 		case how != 0:
 			return fromPolicy(how)
-		case in.ACLAllows:
+		case aclAllows:
 			return allow(acl)
 		}
 	}
 
 	// Nothing allows. What is missing first is named.
 	switch {
-	case how|a.grants.reach == 0 && (ownPolicy || !f.same && !in.ACLAllows):
+	case how|a.grants.reach == 0 && (ownPolicy || !f.same && !aclAllows):
 		return deny(f.resource)
 	case f.same && (how|a.grants.reach)&reachRole != 0:
 		return deny(limit)
 	case identity.Layer == "":
-		return deny(e.withoutIdentity())
+		return deny(LayerIdentity)
 	}
 	return deny(limit)
 }
@@ -209,15 +216,15 @@ func (e *evaluator) denied(f *facts, a *answers, d *Decision) bool {
 	}
 
 	if f.rcp {
-		for _, level := range in.RCPs {
-			if got := e.scan(LayerRCP, level, true); got.denied() {
+		for i, level := range e.levels(LayerRCP, in.RCPs) {
+			if got := e.scan(LayerRCP, level, i, true); got.denied() {
 				deny(LayerRCP, level, got.deny)
 			}
 		}
 	}
 	if f.scp {
-		for i, level := range in.SCPs {
-			got := e.scan(LayerSCP, level, false)
+		for i, level := range e.levels(LayerSCP, in.SCPs) {
+			got := e.scan(LayerSCP, level, i, false)
 			if got.denied() {
 				deny(LayerSCP, level, got.deny)
 			}
@@ -226,38 +233,51 @@ func (e *evaluator) denied(f *facts, a *answers, d *Decision) bool {
 			}
 		}
 	}
-	a.endpoint = e.scan(LayerEndpoint, in.Endpoint, true)
+	a.endpoint = e.scan(LayerEndpoint, in.Endpoint, 0, true)
 	if a.endpoint.denied() {
 		deny(LayerEndpoint, in.Endpoint, a.endpoint.deny)
 	}
-	if in.ResourcePolicy != nil {
-		a.resourcePolicies[0] = *in.ResourcePolicy
-		a.resource = e.scan(f.resource, a.resourcePolicies[:], true)
+	if in.ResourcePolicy != nil || e.slow != nil {
+		if in.ResourcePolicy != nil {
+			a.resourcePolicies = append(a.resourcePolicies, *in.ResourcePolicy)
+		}
+		a.resource = e.scan(f.resource, a.resourcePolicies, 0, true)
 		if a.resource.denied() && !f.ownsBlock {
-			deny(f.resource, a.resourcePolicies[:], a.resource.deny)
+			deny(f.resource, a.resourcePolicies, a.resource.deny)
 		}
 	}
 	if f.identity {
-		a.identity = e.scan(LayerIdentity, in.Identity, false)
+		a.identity = e.scan(LayerIdentity, in.Identity, 0, false)
 		if a.identity.denied() {
 			deny(LayerIdentity, in.Identity, a.identity.deny)
 		}
-		if in.Boundary != nil {
-			a.boundaryPolicies[0] = *in.Boundary
-			a.boundary = e.scan(LayerBoundary, a.boundaryPolicies[:], false)
+		if in.Boundary != nil || e.slow != nil {
+			if in.Boundary != nil {
+				a.boundaryPolicies = append(a.boundaryPolicies, *in.Boundary)
+			}
+			a.boundary = e.scan(LayerBoundary, a.boundaryPolicies, 0, false)
 			if a.boundary.denied() {
-				deny(LayerBoundary, a.boundaryPolicies[:], a.boundary.deny)
+				deny(LayerBoundary, a.boundaryPolicies, a.boundary.deny)
 			}
 		}
-		a.session = e.scan(LayerSession, in.Session, false)
+		a.session = e.scan(LayerSession, in.Session, 0, false)
 		if a.session.denied() {
 			deny(LayerSession, in.Session, a.session.deny)
 		}
 	}
-	if f.key && (!found || e.slow != nil) {
+	if f.key && !found {
 		e.grants(a)
 	}
 	return found
+}
+
+// levels returns the policies of an organization's levels; one empty level if there
+// are none and it is not known that there are none.
+func (e *evaluator) levels(layer Layer, levels [][]Named) [][]Named {
+	if len(levels) == 0 && e.slow != nil && e.slow.isOpen(layer) {
+		return [][]Named{nil}
+	}
+	return levels
 }
 
 // limit returns the layer that limits the principal and does not allow the action,
@@ -268,36 +288,35 @@ func (e *evaluator) limit(f *facts, a *answers) Layer {
 		return ""
 	case e.in.Boundary != nil && !a.boundary.allowed():
 		return LayerBoundary
-	case (e.in.HasSession || len(e.in.Session) > 0) && !a.session.allowed():
+	case e.needsSession() && !a.session.allowed():
 		return LayerSession
 	}
 	return ""
 }
 
+// needsSession reports whether session policies limit the principal: if some were
+// passed, and for a federated user always. Without any, only a policy that names the
+// federated user itself gives it something.
+//
+// Source: AWS STS API Reference, GetFederationToken, read 2026-11-21.
+func (e *evaluator) needsSession() bool {
+	in := e.in
+	return in.HasSession || len(in.Session) > 0 || in.Principal.Type == Federated
+}
+
 // identity returns what allows the action on the principal's side, or no layer.
-func (e *evaluator) identity(f *facts, a *answers) Match {
+func (e *evaluator) identity(a *answers) Match {
 	in, p := e.in, &e.in.Principal
-	hasSession := in.HasSession || len(in.Session) > 0
 	switch {
 	case p.Type == Root:
-		return Match{Layer: LayerRoot}
-	case p.Type == Federated && !hasSession:
-		return Match{}
+		return Match{Layer: LayerRoot, Effect: Allow}
 	case p.Type == Federated && isRoot(p.User, p.Account):
 		// All that root has, within the session policy.
-		return Match{Layer: LayerRoot}
+		return Match{Layer: LayerRoot, Effect: Allow}
 	case a.identity.allowed():
 		return matchAt(LayerIdentity, in.Identity, a.identity.allow)
 	}
 	return Match{}
-}
-
-// withoutIdentity names the layer that is missing on the principal's side.
-func (e *evaluator) withoutIdentity() Layer {
-	if e.in.Principal.Type == Federated && !e.in.HasSession && len(e.in.Session) == 0 {
-		return LayerSession
-	}
-	return LayerIdentity
 }
 
 // isRoot reports whether s is the ARN of the account's root user.

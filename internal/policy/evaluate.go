@@ -137,13 +137,19 @@ func (f *finding) denied() bool  { return f.deny != none }
 
 // scan looks through the policies of a layer. It stops at the first Deny that
 // applies.
-func (e *evaluator) scan(layer Layer, policies []Named, byName bool) finding {
+func (e *evaluator) scan(layer Layer, policies []Named, level int, byName bool) finding {
 	f := noFinding()
+	if e.slow != nil {
+		e.slow.level = level
+	}
 	for i := range policies {
 		e.scanPolicy(layer, &policies[i], i, byName, &f)
 		if f.denied() && e.slow == nil {
 			break
 		}
+	}
+	if e.slow != nil {
+		e.slow.layer(layer, len(policies), &f)
 	}
 	return f
 }
@@ -155,9 +161,12 @@ func (e *evaluator) scanPolicy(layer Layer, n *Named, index int, byName bool, f 
 			f.deny = place{index, -1}
 		}
 		if e.slow != nil {
-			e.slow.unread(layer, n)
+			e.slow.policy(layer, n)
 		}
 		return
+	}
+	if e.slow != nil {
+		e.slow.policy(layer, n)
 	}
 	rules := n.Policy.compiled.rules
 	for i := range rules {

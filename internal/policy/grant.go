@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // grants looks for grants on the key that cover the request. A grant adds to what
 // the key policy allows, and names its grantee as a policy names a principal, so
@@ -18,6 +21,10 @@ func (e *evaluator) grants(a *answers) {
 		if e.grantCovers(g) {
 			a.grants.add(g.names(&e.in.Principal), place{0, i})
 		}
+	}
+	if e.slow != nil {
+		e.slow.level = 0
+		e.slow.layer(LayerGrant, len(e.in.Grants), &a.grants)
 	}
 }
 
@@ -45,15 +52,16 @@ var encryptionContextOperations = map[string]bool{
 	"generatedatakeypair": true, "generatedatakeypairwithoutplaintext": true,
 }
 
+// grantLists reports whether g is for the operation that is asked for.
+func (e *evaluator) grantLists(g *Grant) bool {
+	return string(e.service) == "kms" && slices.ContainsFunc(g.Operations, func(op string) bool {
+		return strings.EqualFold(op, string(e.name))
+	})
+}
+
+// grantCovers reports whether g is for the operation and its constraints are met.
 func (e *evaluator) grantCovers(g *Grant) bool {
-	if string(e.service) != "kms" {
-		return false
-	}
-	listed := false
-	for _, op := range g.Operations {
-		listed = listed || strings.EqualFold(op, string(e.name))
-	}
-	if !listed {
+	if !e.grantLists(g) {
 		return false
 	}
 	if g.SourceARN != "" && !e.is("aws:sourcearn", g.SourceARN) {

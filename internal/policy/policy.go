@@ -82,11 +82,11 @@ type Principals struct {
 // A Condition is one key of one operator with its values. A statement needs all
 // of its conditions.
 type Condition struct {
-	Operator string // "StringEquals", without set prefix and IfExists
-	Set      string // "", "ForAllValues" or "ForAnyValue"
-	IfExists bool
-	Key      string // as written
-	Values   []string
+	Operator string   `json:"operator"`      // "StringEquals", without set prefix and IfExists
+	Set      string   `json:"set,omitempty"` // "", "ForAllValues" or "ForAnyValue"
+	IfExists bool     `json:"ifExists,omitempty"`
+	Key      string   `json:"key"` // as written
+	Values   []string `json:"values"`
 }
 
 // A Context tells the values of condition keys.
@@ -198,6 +198,10 @@ type Input struct {
 	PublicACL bool
 	// ACLName names what granted, for explanations.
 	ACLName string
+
+	// UnknownLayers are layers whose policies are not seen, or not all of them.
+	// Only EvaluatePartial looks at them.
+	UnknownLayers []Layer
 }
 
 // A Layer is a kind of policy as a decision names it.
@@ -224,23 +228,23 @@ const (
 
 // A Match is a statement that had a part in a decision.
 type Match struct {
-	Layer  Layer
-	Policy string // Named.Name
-	Index  int    // of the statement, from 0
-	Sid    string
-	Effect Effect
+	Layer  Layer  `json:"layer"`
+	Policy string `json:"policy"` // Named.Name, or the ID of a grant
+	Index  int    `json:"index"`  // of the statement, from 0; -1 if the policy could not be read
+	Sid    string `json:"sid,omitempty"`
+	Effect Effect `json:"effect"`
 }
 
 // A Decision is the answer to an Input.
 type Decision struct {
-	Allowed bool
+	Allowed bool `json:"allowed"`
 	// Explicit is set on a denial that a Deny statement made.
-	Explicit bool
+	Explicit bool `json:"explicit"`
 	// Layer is what denied, or what allowed.
-	Layer Layer
+	Layer Layer `json:"layer,omitempty"`
 	// Cross is set if principal and resource are of different accounts.
-	Cross bool
+	Cross bool `json:"crossAccount"`
 	// Match is the statement that decided; Policy is empty if none did, as for an
 	// implicit denial.
-	Match Match
+	Match Match `json:"match"`
 }

@@ -143,9 +143,9 @@ func (p *Principal) hasAccount() bool {
 func (v *principalValue) named(p *Principal) reach {
 	switch v.who {
 	case whoAny:
-		// A web identity has proved nothing but itself: only its provider names it.
+		// A web identity gets a role only by its provider's name.
 		if p.Type == WebIdentity {
-			return 0
+			return reachAccount
 		}
 		return reachWhole
 	case whoAccount:
