@@ -1,0 +1,157 @@
+// Package iamapi speaks the wire protocol of IAM and STS: the AWS Query protocol, a
+// form in the body of a POST or the query string of a GET, and answers in XML. It
+// decodes, calls packages iam and sts, encodes, and decides nothing.
+//
+// Source: IAM User Guide, "Calling the IAM API using HTTP query requests"; Smithy
+// 2.0, "AWS query protocol"; read 2026-11-21.
+package iamapi
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"coffer/internal/authn"
+	"coffer/internal/awserr"
+	"coffer/internal/awsquery"
+	"coffer/internal/iam"
+)
+
+// An api is one of the two services.
+type api struct{ version, namespace string }
+
+var apis = map[string]api{
+	"iam": {"2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/"},
+	"sts": {"2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/"},
+}
+
+// An Authenticate finds out who sends a request to a service, "iam" or "sts", and
+// returns its form, which it has verified. The caller is never nil, and names the
+// request also when an error refuses it; it is anonymous for an operation that
+// needs no signature. Errors are *awserr.Error, or those of reading the body.
+type Authenticate func(r *http.Request, service string) (c *authn.Caller, form []byte, err error)
+
+// Services are what the operations call.
+type Services struct {
+	IAM *iam.Service
+}
+
+// A Handler serves the APIs. It is safe for concurrent use.
+type Handler struct {
+	services     Services
+	authenticate Authenticate
+	operations   map[string]map[string]Operation // by service and name
+}
+
+// New returns a handler for the operations of services.
+func New(services Services, authenticate Authenticate) *Handler {
+	h := &Handler{services: services, authenticate: authenticate, operations: map[string]map[string]Operation{"iam": {}, "sts": {}}}
+	for _, o := range Operations() {
+		h.operations[o.Service][o.Name] = o
+	}
+	return h
+}
+
+// ServeHTTP serves one request to a service, "iam" or "sts". It answers with
+// x-amzn-RequestId, and keeps answers out of caches.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, service string) {
+	r.Body = http.MaxBytesReader(w, r.Body, awsquery.MaxSize)
+	c, text, err := h.authenticate(r, service)
+	defer clear(text)
+	var answer []byte
+	if err == nil {
+		err = checkRequest(r)
+	}
+	if err == nil {
+		answer, err = h.serve(r.Context(), w, c, service, text)
+	}
+	defer func() { clear(answer) }()
+	header := w.Header()
+	status := http.StatusOK
+	if err != nil {
+		e := encodable(err)
+		status, answer = e.Status, awsquery.EncodeError(apis[service].namespace, c.RequestID, e)
+		for _, f := range e.Headers {
+			header.Set(f.Name, f.Value)
+		}
+	}
+	header.Set("Content-Type", awsquery.AnswerType)
+	header.Set("Content-Length", strconv.Itoa(len(answer)))
+	header.Set("Cache-Control", "no-cache, no-store, must-revalidate, private")
+	header.Set("x-amzn-RequestId", c.RequestID)
+	w.WriteHeader(status)
+	w.Write(answer) // whoever is gone gets nothing
+}
+
+// serve serves one authenticated call, and returns its answer.
+func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, c *authn.Caller, service string, text []byte) ([]byte, error) {
+	form, err := awsquery.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	o, err := h.operation(service, form)
+	if err != nil {
+		return nil, err
+	}
+	if c.IsAnonymous() && !o.Unsigned {
+		return nil, awserr.New(http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token")
+	}
+	if n, ok := w.(interface{ SetOperation(string) }); ok {
+		n.SetOperation(o.Name)
+	}
+	out, err := o.serve(ctx, &h.services, c, form)
+	if err != nil {
+		return nil, err
+	}
+	return awsquery.Encode(o.Name, apis[service].namespace, c.RequestID, out), nil
+}
+
+// operation returns the row of the operation that a form names.
+func (h *Handler) operation(service string, form *awsquery.Form) (Operation, error) {
+	if form.Action == "" {
+		return Operation{}, awserr.New(http.StatusBadRequest, "MissingAction", "The request is missing an action or a required parameter.")
+	}
+	o, ok := h.operations[service][form.Action]
+	if !ok || form.Version != apis[service].version {
+		version := form.Version
+		if version == "" {
+			version = "NO_VERSION_SPECIFIED"
+		}
+		return Operation{}, awserr.New(http.StatusBadRequest, "InvalidAction", "Could not find operation %.128s for version %.32s", form.Action, version)
+	}
+	return o, nil
+}
+
+// checkRequest refuses what is not a request of this protocol.
+func checkRequest(r *http.Request) error {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	isForm := err == nil && media == awsquery.ContentType
+	switch {
+	case r.URL.Path != "/" && r.URL.Path != "":
+		return unknown("IAM and STS take requests to the path / only.")
+	case r.Method != http.MethodGet && r.Method != http.MethodPost:
+		return unknown("IAM and STS take GET and POST requests only.")
+	case r.ContentLength != 0 && !isForm:
+		return unknown("IAM and STS take requests of Content-Type " + awsquery.ContentType + " only.")
+	}
+	return nil
+}
+
+// unknown returns the error for what is no request of the protocol.
+func unknown(message string) error {
+	return awserr.New(http.StatusNotFound, "UnknownOperationException", "%s", message)
+}
+
+// encodable returns the error that an answer shows for err.
+func encodable(err error) *awserr.Error {
+	if e := awserr.As(err); e != nil {
+		return e
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return awserr.New(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request body is larger than %d bytes.", tooLarge.Limit)
+	}
+	return awserr.New(http.StatusInternalServerError, "InternalFailure", "The request processing has failed because of an unknown error, exception or failure.").Because(err)
+}

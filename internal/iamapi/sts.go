@@ -1,0 +1,4 @@
+package iamapi
+
+// stsOperations returns the rows of STS.
+func stsOperations() []Operation { return nil }
