@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"coffer/internal/arn"
 	"coffer/internal/authn"
 	"coffer/internal/authz"
 	"coffer/internal/awsjson"
@@ -84,8 +85,8 @@ func metadata(k *key.Key) KeyMetadata {
 //   - ValidationException for values that AWS does not know,
 //   - UnsupportedOperationException for those that it knows and this server does
 //     not do: asymmetric and HMAC keys, imported material, key stores, regions,
-//   - MalformedPolicyDocumentException or NotImplemented for another key policy
-//     than the default one,
+//   - MalformedPolicyDocumentException or LimitExceededException for a key policy
+//     that can't be, or that would keep the caller from changing it,
 //   - TagException for too many, duplicate or reserved tags,
 //   - AccessDeniedException, LimitExceededException.
 //
@@ -96,20 +97,36 @@ func (s *Service) CreateKey(ctx context.Context, c *authn.Caller, in *CreateKeyI
 		if err := checkCreate(in); err != nil {
 			return nil, err
 		}
-		if err := permit(ctx, call, c, "kms:CreateKey"); err != nil {
+		id, err := s.keys.NewID()
+		if err != nil {
 			return nil, err
+		}
+		name := arn.Key(c.Region, c.Account, id)
+		q := &conditions{caller: c, create: in, tags: in.Tags, puts: true, bypass: in.BypassPolicyLockoutSafetyCheck}
+		if err := call.Ask(ctx, &authz.Ask{Action: "kms:CreateKey", Resource: "*", Account: c.Account, Keys: q}); err != nil {
+			return nil, err
+		}
+		if len(in.Tags) > 0 {
+			// An identity policy must allow it: no key policy is in force yet.
+			//
+			// Source: AWS KMS Developer Guide, "Controlling access to tags",
+			// read 2026-11-21.
+			err := call.Ask(ctx, &authz.Ask{Action: "kms:TagResource", Resource: name, Account: c.Account, Policy: delegating(c.Account), Keys: q})
+			if err != nil {
+				return nil, err
+			}
 		}
 		if err := supported(in); err != nil {
 			return nil, err
 		}
-		policy := in.Policy
-		if policy == "" {
-			policy = defaultPolicy(c.Account)
-		} else if err := checkPolicy(c.Account, policy); err != nil {
-			return nil, err
+		text := defaultPolicy(c.Account)
+		if in.Policy != "" {
+			if text, err = s.newPolicy(ctx, q, name, in.Policy); err != nil {
+				return nil, err
+			}
 		}
-		k, err := s.keys.Create(ctx, key.CreateInput{Account: c.Account, Region: c.Region, Description: in.Description,
-			Policy: policy, Tags: keyTags(in.Tags)},
+		k, err := s.keys.Create(ctx, key.CreateInput{Account: c.Account, Region: c.Region, ID: id, Description: in.Description,
+			Policy: text, Tags: keyTags(in.Tags)},
 			func(tx meta.Txn, k *key.Key) error {
 				call.Resource(kindKey, k.ARN, k.Account)
 				call.Response("keyMetadata", trailMetadata(k))
@@ -241,10 +258,10 @@ func (s *Service) DescribeKey(ctx context.Context, c *authn.Caller, in *Describe
 		var v checker
 		v.required("keyId", in.KeyID, maxKeyID)
 		v.tokens(in.GrantTokens)
-		if err := errors.Join(v.err(), refuseTokens(in.GrantTokens)); err != nil {
+		if err := errors.Join(v.err(), s.checkTokens(in.GrantTokens)); err != nil {
 			return nil, err
 		}
-		k, err := s.use(ctx, call, c, "kms:DescribeKey", in.KeyID, aliasesToo)
+		k, err := s.use(ctx, call, &conditions{caller: c}, "kms:DescribeKey", in.KeyID, aliasesToo)
 		if err != nil {
 			return nil, err
 		}

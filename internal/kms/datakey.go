@@ -113,7 +113,7 @@ func (s *Service) dataKey(ctx context.Context, call *authz.Call, c *authn.Caller
 	v.oneOf("keySpec", in.KeySpec, []string{"AES_256", "AES_128"})
 	v.between("numberOfBytes", in.NumberOfBytes, 1, maxBytes)
 	v.tokens(in.GrantTokens)
-	if err := errors.Join(v.err(), checkContext(in.EncryptionContext), refuseTokens(in.GrantTokens), refuseRecipient(in.Recipient)); err != nil {
+	if err := errors.Join(v.err(), checkContext(in.EncryptionContext), s.checkTokens(in.GrantTokens), refuseRecipient(in.Recipient)); err != nil {
 		return nil, none, err
 	}
 	if (in.KeySpec == "") == (in.NumberOfBytes == nil) {
@@ -123,7 +123,11 @@ func (s *Service) dataKey(ctx context.Context, call *authz.Call, c *authn.Caller
 	if in.NumberOfBytes != nil {
 		size = int(*in.NumberOfBytes)
 	}
-	k, err := s.use(ctx, call, c, "kms:"+name, in.KeyID, aliasesToo)
+	q := &conditions{caller: c, algorithm: key.SpecSymmetricDefault, encryptionContext: in.EncryptionContext}
+	k, err := s.use(ctx, call, q, "kms:"+name, in.KeyID, aliasesToo)
+	if err == nil {
+		err = call.Covers(k.ARN)
+	}
 	if err != nil {
 		return nil, none, err
 	}

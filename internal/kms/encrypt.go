@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"coffer/internal/authn"
@@ -62,10 +63,14 @@ func (s *Service) Encrypt(ctx context.Context, c *authn.Caller, in *EncryptInput
 		v.blob("plaintext", in.Plaintext, maxPlaintext)
 		v.oneOf("encryptionAlgorithm", in.EncryptionAlgorithm, encryptionAlgorithms)
 		v.tokens(in.GrantTokens)
-		if err := errors.Join(v.err(), checkContext(in.EncryptionContext), refuseTokens(in.GrantTokens)); err != nil {
+		if err := errors.Join(v.err(), checkContext(in.EncryptionContext), s.checkTokens(in.GrantTokens)); err != nil {
 			return nil, err
 		}
-		k, err := s.use(ctx, call, c, "kms:Encrypt", in.KeyID, aliasesToo)
+		q := &conditions{caller: c, algorithm: orDefault(in.EncryptionAlgorithm, key.SpecSymmetricDefault), encryptionContext: in.EncryptionContext}
+		k, err := s.use(ctx, call, q, "kms:Encrypt", in.KeyID, aliasesToo)
+		if err == nil {
+			err = call.Covers(k.ARN)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -134,10 +139,11 @@ func (s *Service) Decrypt(ctx context.Context, c *authn.Caller, in *DecryptInput
 		if !withoutBlob || in.CiphertextBlob != nil {
 			v.blob("ciphertextBlob", in.CiphertextBlob, maxBlob)
 		}
-		if err := errors.Join(v.err(), checkContext(in.EncryptionContext), refuseTokens(in.GrantTokens), refuseRecipient(in.Recipient)); err != nil {
+		if err := errors.Join(v.err(), checkContext(in.EncryptionContext), s.checkTokens(in.GrantTokens), refuseRecipient(in.Recipient)); err != nil {
 			return nil, err
 		}
-		k, err := s.origin(ctx, call, c, "kms:Decrypt", in.KeyID, in.CiphertextBlob, withoutBlob)
+		q := &conditions{caller: c, algorithm: orDefault(in.EncryptionAlgorithm, key.SpecSymmetricDefault), encryptionContext: in.EncryptionContext}
+		k, err := s.origin(ctx, call, q, "kms:Decrypt", in.KeyID, in.CiphertextBlob, withoutBlob)
 		if err != nil {
 			return nil, err
 		}
@@ -147,9 +153,9 @@ func (s *Service) Decrypt(ctx context.Context, c *authn.Caller, in *DecryptInput
 		if withoutBlob {
 			return nil, orDryRun(usable(k))
 		}
-		opened, err := s.keys.Decrypt(ctx, in.CiphertextBlob, in.EncryptionContext)
+		opened, err := s.open(ctx, call, k, in.CiphertextBlob, in.EncryptionContext)
 		if err != nil {
-			return nil, about(k.ARN, err)
+			return nil, err
 		}
 		if in.DryRun {
 			clear(opened.Plaintext)
@@ -208,14 +214,10 @@ func (s *Service) ReEncrypt(ctx context.Context, c *authn.Caller, in *ReEncryptI
 		if !withoutBlob || in.CiphertextBlob != nil {
 			v.blob("ciphertextBlob", in.CiphertextBlob, maxBlob)
 		}
-		if err := errors.Join(v.err(), checkContext(in.SourceEncryptionContext), checkContext(in.DestinationEncryptionContext), refuseTokens(in.GrantTokens)); err != nil {
+		if err := errors.Join(v.err(), checkContext(in.SourceEncryptionContext), checkContext(in.DestinationEncryptionContext), s.checkTokens(in.GrantTokens)); err != nil {
 			return nil, err
 		}
-		from, err := s.origin(ctx, call, c, "kms:ReEncryptFrom", in.SourceKeyID, in.CiphertextBlob, withoutBlob)
-		if err != nil {
-			return nil, err
-		}
-		to, err := s.use(ctx, call, c, "kms:ReEncryptTo", in.DestinationKeyID, aliasesToo)
+		from, to, err := s.bothKeys(ctx, call, c, in, withoutBlob)
 		if err != nil {
 			return nil, err
 		}
@@ -225,11 +227,14 @@ func (s *Service) ReEncrypt(ctx context.Context, c *authn.Caller, in *ReEncryptI
 		if withoutBlob {
 			return nil, orDryRun(errors.Join(usable(from), usable(to)))
 		}
-		opened, err := s.keys.Decrypt(ctx, in.CiphertextBlob, in.SourceEncryptionContext)
+		opened, err := s.open(ctx, call, from, in.CiphertextBlob, in.SourceEncryptionContext)
 		if err != nil {
-			return nil, about(from.ARN, err)
+			return nil, err
 		}
 		defer clear(opened.Plaintext)
+		if err := call.Covers(to.ARN); err != nil {
+			return nil, err
+		}
 		sealed, err := s.keys.Encrypt(ctx, to.Ref, opened.Plaintext, in.DestinationEncryptionContext)
 		if err != nil {
 			return nil, about(to.ARN, err)
@@ -247,12 +252,67 @@ func (s *Service) ReEncrypt(ctx context.Context, c *authn.Caller, in *ReEncryptI
 	})
 }
 
+// bothKeys returns the keys of a ReEncrypt, once the caller may use each of them.
+// Whether they are the same one is known to both questions.
+func (s *Service) bothKeys(ctx context.Context, call *authz.Call, c *authn.Caller, in *ReEncryptInput, withoutBlob bool) (from, to *key.Key, err error) {
+	source := &conditions{caller: c, algorithm: orDefault(in.SourceEncryptionAlgorithm, key.SpecSymmetricDefault),
+		encryptionContext: in.SourceEncryptionContext, reEncrypt: true}
+	target := &conditions{caller: c, algorithm: orDefault(in.DestinationEncryptionAlgorithm, key.SpecSymmetricDefault),
+		encryptionContext: in.DestinationEncryptionContext, reEncrypt: true}
+	source.sameKey = s.isSame(ctx, c, in)
+	target.sameKey = source.sameKey
+	if from, err = s.origin(ctx, call, source, "kms:ReEncryptFrom", in.SourceKeyID, in.CiphertextBlob, withoutBlob); err != nil {
+		return nil, nil, err
+	}
+	if to, err = s.use(ctx, call, target, "kms:ReEncryptTo", in.DestinationKeyID, aliasesToo); err != nil {
+		return nil, nil, err
+	}
+	if (from.Ref == to.Ref) != source.sameKey {
+		return nil, nil, fmt.Errorf("an alias of %s or %s moved meanwhile", from.ARN, to.ARN)
+	}
+	return from, to, nil
+}
+
+// isSame reports whether a ReEncrypt names one key as its source and its
+// destination. What can't be found is told from nothing here: the questions about
+// each of the keys find it again.
+func (s *Service) isSame(ctx context.Context, c *authn.Caller, in *ReEncryptInput) bool {
+	to, err := s.keys.Resolve(ctx, c.Account, c.Region, in.DestinationKeyID)
+	if err != nil {
+		return false
+	}
+	var from *key.Key
+	if in.SourceKeyID != "" {
+		from, err = s.keys.Resolve(ctx, c.Account, c.Region, in.SourceKeyID)
+	} else {
+		from, err = s.keys.KeyOf(ctx, in.CiphertextBlob)
+	}
+	return err == nil && from.Ref == to.Ref
+}
+
+// open opens a ciphertext with the key that the caller was allowed to use, and
+// with no other.
+func (s *Service) open(ctx context.Context, call *authz.Call, k *key.Key, blob []byte, encryptionContext map[string]string) (key.Opened, error) {
+	if err := call.Covers(k.ARN); err != nil {
+		return key.Opened{}, err
+	}
+	opened, err := s.keys.Decrypt(ctx, blob, encryptionContext)
+	if err != nil {
+		return key.Opened{}, about(k.ARN, err)
+	}
+	if opened.Key.Ref != k.Ref {
+		clear(opened.Plaintext)
+		return key.Opened{}, authz.ErrNotCovered
+	}
+	return opened, nil
+}
+
 // origin returns the key that made blob, once the caller may do action to it.
 // If id is given the key must be that one. Blobs of unknown keys, of other
 // regions and of accounts that do not admit the caller are told apart by nothing.
-func (s *Service) origin(ctx context.Context, call *authz.Call, c *authn.Caller, action, id string, blob []byte, withoutBlob bool) (*key.Key, error) {
+func (s *Service) origin(ctx context.Context, call *authz.Call, q *conditions, action, id string, blob []byte, withoutBlob bool) (*key.Key, error) {
 	if id != "" {
-		k, err := s.use(ctx, call, c, action, id, aliasesToo)
+		k, err := s.use(ctx, call, q, action, id, aliasesToo)
 		if err != nil || withoutBlob {
 			return k, err
 		}
@@ -272,15 +332,18 @@ func (s *Service) origin(ctx context.Context, call *authz.Call, c *authn.Caller,
 	if err != nil {
 		return nil, err
 	}
-	if k.Region != c.Region {
+	if k.Region != q.caller.Region {
 		return nil, about(k.ARN, key.ErrUnknownMaterial)
 	}
-	if k.Account == c.Account {
+	if k.Account == q.caller.Account {
 		call.Resource(kindKey, k.ARN, k.Account)
-		return k, s.authorize(ctx, call, c, action, k)
+		return k, s.authorize(ctx, call, q, action, k)
 	}
-	if err := s.authorize(ctx, call, c, action, k); err != nil {
-		return nil, fault("AccessDeniedException", foreignCiphertext)
+	if err := s.authorize(ctx, call, q, action, k); err != nil {
+		if isDenial(err) {
+			err = fault("AccessDeniedException", foreignCiphertext)
+		}
+		return nil, err
 	}
 	call.Resource(kindKey, k.ARN, k.Account)
 	return k, nil

@@ -25,6 +25,8 @@ var answers = []struct {
 }{
 	{key.ErrNotFound, "NotFoundException", "Key '%s' does not exist"},
 	{key.ErrPunctured, "NotFoundException", "Key '%s' does not exist"},
+	{key.ErrGrantNotFound, "NotFoundException", "Grant ID %s not found"},
+	{key.ErrTooManyGrants, "LimitExceededException", "The limit of grants has been reached for the key: %s"},
 	{key.ErrInvalidID, "NotFoundException", "Invalid keyId '%s'"},
 	{key.ErrInvalidARN, "InvalidArnException", "ARN is not valid: %s"},
 	{key.ErrAliasNotFound, "NotFoundException", "Alias %s is not found."},
@@ -61,6 +63,16 @@ type subject struct {
 
 func (s *subject) Error() string { return s.what + ": " + s.err.Error() }
 func (s *subject) Unwrap() error { return s.err }
+
+// isDenial reports whether err denies a caller something.
+func isDenial(err error) bool {
+	var denied *authz.Denied
+	if errors.As(err, &denied) {
+		return true
+	}
+	e := awserr.As(err)
+	return e != nil && e.Code == "AccessDeniedException"
+}
 
 // about names what err, which is not nil, is about.
 func about(what string, err error) error { return &subject{what, err} }

@@ -7,6 +7,8 @@ import (
 	"go/token"
 	"strings"
 	"testing"
+
+	"coffer/internal/key"
 )
 
 // TestEveryDomainErrorHasAnAnswer reads the errors that package key exports, and
@@ -54,7 +56,7 @@ func TestAnswer(t *testing.T) {
 		}
 	}
 	// An identifier is text of a client, and no format.
-	err := b.answer(t.Context(), self, "Op", about("%s%d", answers[2].err))
+	err := b.answer(t.Context(), self, "Op", about("%s%d", key.ErrInvalidID))
 	wantError(t, "format in an ID", err, "NotFoundException: Invalid keyId '%s%d'")
 	const internal = "KMSInternalException: The request was rejected because an internal exception occurred. The request can be retried."
 	for _, err := range internals {

@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"coffer/internal/arn"
@@ -46,14 +47,14 @@ func (s *Service) OpenDataKey(ctx context.Context, c *authn.Caller, keyARN strin
 	return plain, nil
 }
 
-// CheckKey returns the ARN of the key that keyID names, if the caller may make
-// data keys under it and its state allows that now. Nothing is made and nothing
-// recorded: it is for the use of a data key that exists, and the request that
-// uses it is recorded by S3.
-func (s *Service) CheckKey(ctx context.Context, c *authn.Caller, keyID string) (keyARN string, err error) {
-	const operation = "GenerateDataKey"
+// CheckKey returns the ARN of the key that keyID names, if the caller may do
+// operation, GenerateDataKey or Decrypt, with it and the encryption context, and
+// its state allows that now. Nothing is made and nothing recorded: it is for the use
+// of a data key that exists, and the request that uses it is recorded by S3.
+func (s *Service) CheckKey(ctx context.Context, c *authn.Caller, operation, keyID string, encryptionContext map[string]string) (keyARN string, err error) {
 	via := c.Via(s3Service)
-	k, err := s.use(ctx, unrecorded{via}, via, "kms:"+operation, keyID, aliasesToo)
+	q := &conditions{caller: via, algorithm: key.SpecSymmetricDefault, encryptionContext: encryptionContext}
+	k, err := s.use(ctx, unrecorded{s.gate, via}, q, "kms:"+operation, keyID, aliasesToo)
 	if err == nil {
 		err = usable(k)
 	}
@@ -64,13 +65,39 @@ func (s *Service) CheckKey(ctx context.Context, c *authn.Caller, keyID string) (
 }
 
 // unrecorded decides as a call does, and records nothing.
-type unrecorded struct{ caller *authn.Caller }
-
-func (u unrecorded) Authorize(ctx context.Context, action, resource, account string, conditions map[string][]string) error {
-	return authz.Decide(ctx, authz.Request{Caller: u.caller, Action: action, Resource: resource, Account: account, Context: conditions})
+type unrecorded struct {
+	gate   *authz.Gate
+	caller *authn.Caller
 }
 
+func (u unrecorded) Ask(ctx context.Context, a *authz.Ask) error { return u.gate.Ask(ctx, u.caller, a) }
+
+func (unrecorded) Covers(string) error { return nil }
+
 func (unrecorded) Resource(kind, name, account string) {}
+
+// ResolveKey returns the ARN of the key that keyID names for the caller: a key ID,
+// an alias or an ARN. Nobody is authorized and nothing recorded: it is for the
+// condition keys of S3's own decision. What names no key by its form is an error; an
+// ARN of another account is returned as it is, for whether that key exists is not
+// for the caller to know.
+func (s *Service) ResolveKey(ctx context.Context, c *authn.Caller, keyID string) (keyARN string, err error) {
+	const operation = "DescribeKey"
+	account, name, err := owner(c, keyID, aliasesToo)
+	if err != nil {
+		return "", s.answer(ctx, c, operation, err)
+	}
+	k, err := s.keys.Resolve(ctx, c.Account, c.Region, keyID)
+	switch {
+	case err == nil:
+		return k.ARN, nil
+	case account != c.Account && isAbsence(err):
+		return name, nil
+	case errors.Is(err, key.ErrInvalidID):
+		return "", s.answer(ctx, c, operation, about(keyID, err))
+	}
+	return "", s.answer(ctx, c, operation, about(name, err))
+}
 
 // S3Alias names the key of an account and region for objects that S3 encrypts
 // when no key is named.

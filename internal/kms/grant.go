@@ -2,147 +2,352 @@ package kms
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
+	"coffer/internal/arn"
 	"coffer/internal/authn"
 	"coffer/internal/authz"
+	"coffer/internal/key"
+	"coffer/internal/meta"
+	"coffer/internal/policy"
 )
 
-// ListGrantsInput is the request of [Service.ListGrants].
-type ListGrantsInput struct {
-	KeyID                   string `json:"KeyId"`
-	GrantID                 string `json:"GrantId,omitempty"`
-	GranteePrincipal        string `json:"GranteePrincipal,omitempty"`
-	GranteeServicePrincipal string `json:"GranteeServicePrincipal,omitempty"`
-	Limit                   *int32 `json:"Limit"`
-	Marker                  string `json:"Marker,omitempty"`
+// Limits of a grant.
+//
+// Source: AWS KMS API Reference, CreateGrant and GrantConstraints, read 2026-11-21.
+const (
+	maxGrantName       = 256 // characters
+	maxGrantID         = 128
+	maxPrincipal       = 256
+	maxConstraintPairs = 8
+	maxConstraintText  = 384 // of a name or a value
+	maxSourceARN       = 2048
+)
+
+// Operations that a grant can allow, and those of them that symmetric keys have.
+//
+// Source: AWS KMS Developer Guide, "Grants in AWS KMS", grant operations, and the
+// enum of the API, read 2026-11-21.
+var (
+	grantOperations = []string{"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo",
+		"Sign", "Verify", "GetPublicKey", "CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair",
+		"GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac", "DeriveSharedSecret", "Encapsulate", "Decapsulate"}
+	symmetricOperations = []string{"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo",
+		"CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"}
+)
+
+// GrantConstraints limit what a grant allows. Names in an encryption context are
+// compared without regard to letter case, values with it.
+type GrantConstraints struct {
+	EncryptionContextEquals map[string]string `json:"EncryptionContextEquals,omitempty"`
+	EncryptionContextSubset map[string]string `json:"EncryptionContextSubset,omitempty"`
+	SourceARN               string            `json:"SourceArn,omitempty"`
 }
 
-// ListGrantsOutput is the answer of [Service.ListGrants] and
-// [Service.ListRetirableGrants].
-type ListGrantsOutput struct {
-	Grants    []struct{} `json:"Grants"`
-	Truncated bool       `json:"Truncated"`
+func (g *GrantConstraints) isZero() bool {
+	return g == nil || g.EncryptionContextEquals == nil && g.EncryptionContextSubset == nil && g.SourceARN == ""
 }
 
-// ListGrants lists the grants of a key: none, because none can be made.
+// CreateGrantInput is the request of [Service.CreateGrant].
+type CreateGrantInput struct {
+	KeyID                    string            `json:"KeyId"`
+	GranteePrincipal         string            `json:"GranteePrincipal,omitempty"`
+	GranteeServicePrincipal  string            `json:"GranteeServicePrincipal,omitempty"` // instead of GranteePrincipal
+	RetiringPrincipal        string            `json:"RetiringPrincipal,omitempty"`
+	RetiringServicePrincipal string            `json:"RetiringServicePrincipal,omitempty"` // instead of RetiringPrincipal
+	Operations               []string          `json:"Operations"`
+	Constraints              *GrantConstraints `json:"Constraints"`
+	GrantTokens              []string          `json:"GrantTokens,omitempty"`
+	Name                     string            `json:"Name,omitempty"`
+	DryRun                   bool              `json:"DryRun,omitempty"`
+}
+
+// CreateGrantOutput is the answer of [Service.CreateGrant].
+type CreateGrantOutput struct {
+	GrantToken string `json:"GrantToken"`
+	GrantID    string `json:"GrantId"`
+}
+
+// CreateGrant lets a principal use a key for some operations. The grant counts at
+// once. With a name, the same request again returns the same grant.
 //
-// It returns a *awserr.Error with code ValidationException, NotFoundException,
-// InvalidArnException, InvalidMarkerException or AccessDeniedException.
+// A caller that may create grants because of a grant alone can pass on no more than
+// that one grant has: its operations, under constraints that are as strict.
 //
-// Source: AWS KMS API Reference, ListGrants.
-func (s *Service) ListGrants(ctx context.Context, c *authn.Caller, in *ListGrantsInput) (*ListGrantsOutput, error) {
-	return run(ctx, s, c, "ListGrants", reads, func(call *authz.Call) (*ListGrantsOutput, error) {
-		call.Param("keyId", in.KeyID)
-		recordFilters(call, "grantId", in.GrantID, "granteePrincipal", in.GranteePrincipal, "granteeServicePrincipal", in.GranteeServicePrincipal)
-		recordPage(call, in.Limit, in.Marker)
-		var v checker
-		v.required("keyId", in.KeyID, maxKeyID)
-		v.optional("grantId", in.GrantID, 128)
-		v.optional("granteePrincipal", in.GranteePrincipal, 256)
-		v.optional("granteeServicePrincipal", in.GranteeServicePrincipal, 256)
-		v.page(in.Limit, in.Marker)
-		if err := v.err(); err != nil {
+// It returns a *awserr.Error with code
+//
+//   - ValidationException if a member is missing or out of its range, or if the key
+//     has no such operation,
+//   - InvalidArnException if a principal is no ARN, or names nobody,
+//   - NotFoundException, AccessDeniedException, InvalidGrantTokenException,
+//   - DisabledException or KMSInvalidStateException if the key's state forbids it,
+//   - LimitExceededException if the key has 50,000 grants,
+//   - DryRunOperationException if nothing but in.DryRun speaks against it.
+//
+// Source: AWS KMS API Reference, CreateGrant.
+func (s *Service) CreateGrant(ctx context.Context, c *authn.Caller, in *CreateGrantInput) (*CreateGrantOutput, error) {
+	return run(ctx, s, c, "CreateGrant", changes, func(call *authz.Call) (*CreateGrantOutput, error) {
+		recordGrant(call, in)
+		constraints, err := checkGrant(in)
+		if err := errors.Join(err, s.checkTokens(in.GrantTokens)); err != nil {
 			return nil, err
 		}
-		if _, err := s.use(ctx, call, c, "kms:ListGrants", in.KeyID, keysOnly); err != nil {
+		g := &key.Grant{Name: in.Name, Operations: in.Operations, ContextEquals: constraints.EncryptionContextEquals,
+			ContextSubset: constraints.EncryptionContextSubset, SourceARN: constraints.SourceARN}
+		q := &conditions{caller: c, grants: true, encryptionContext: constraints.context(), grant: &grantFacts{
+			constraints: *constraints, operations: in.Operations, grantee: in.GranteePrincipal, granteeService: in.GranteeServicePrincipal,
+			retiring: in.RetiringPrincipal, retiringService: in.RetiringServicePrincipal,
+		}}
+		k, err := s.useToGrant(ctx, call, q, in.KeyID, g)
+		if err != nil {
 			return nil, err
 		}
-		if _, err := unmark("grants", in.Marker); err != nil {
+		if g.Grantee, err = s.party(ctx, in.GranteePrincipal, in.GranteeServicePrincipal); err != nil {
 			return nil, err
 		}
-		return &ListGrantsOutput{Grants: []struct{}{}}, nil
+		if g.Retiring, err = s.party(ctx, in.RetiringPrincipal, in.RetiringServicePrincipal); err != nil {
+			return nil, err
+		}
+		if in.DryRun {
+			return nil, orDryRun(usable(k))
+		}
+		g.Key, g.Issuer = k.Ref, orDefault(c.Account, k.Account)
+		made, err := s.keys.CreateGrant(ctx, g, recordGrantChange(call, k))
+		if err != nil {
+			return nil, about(k.ARN, err)
+		}
+		token, err := s.newToken(made)
+		if err != nil {
+			return nil, err
+		}
+		return &CreateGrantOutput{GrantToken: token, GrantID: made.ID}, nil
 	})
 }
 
-// ListRetirableGrantsInput is the request of [Service.ListRetirableGrants].
-type ListRetirableGrantsInput struct {
-	RetiringPrincipal        string `json:"RetiringPrincipal,omitempty"`
-	RetiringServicePrincipal string `json:"RetiringServicePrincipal,omitempty"` // instead of RetiringPrincipal
-	Limit                    *int32 `json:"Limit"`
-	Marker                   string `json:"Marker,omitempty"`
+// useToGrant returns the key that id names, once the caller may make the grant g on
+// it: because of policies, or because of one grant that allows all that g allows.
+func (s *Service) useToGrant(ctx context.Context, call *authz.Call, q *conditions, id string, g *key.Grant) (*key.Key, error) {
+	const action = "kms:CreateGrant"
+	k, err := s.find(ctx, call, q, action, id, keysOnly)
+	if err != nil {
+		return nil, err
+	}
+	call.Resource(kindKey, k.ARN, k.Account)
+	denied := s.authorize(ctx, call, q, action, k)
+	if !isDenial(denied) || !k.HasGrants {
+		return k, denied
+	}
+	parents, err := s.parents(ctx, k, q.caller, g)
+	if err != nil || len(parents) == 0 {
+		return nil, errors.Join(err, denied)
+	}
+	err = call.Ask(ctx, &authz.Ask{Action: action, Resource: k.ARN, Account: k.Account, Policy: k.CompiledPolicy(), Grants: parents, Keys: q,
+		NoRCP: k.Manager == key.ManagerAWS, Refresh: func(ctx context.Context, a *authz.Ask) error {
+			if err := s.refresh(ctx, q, k.Ref, a); err != nil {
+				return err
+			}
+			a.Grants, err = s.parents(ctx, q.key, q.caller, g)
+			return err
+		}})
+	switch {
+	case err == nil:
+		return k, nil
+	case k.Account != q.caller.Account:
+		return nil, hide(err)
+	}
+	return nil, err
 }
 
-// ListRetirableGrants lists the grants that a principal may retire: none.
+// parents returns the caller's grants that allow passing on g, as decisions about
+// CreateGrant see them: their constraints on the encryption context are met by g,
+// and there is no other context.
+func (s *Service) parents(ctx context.Context, k *key.Key, c *authn.Caller, g *key.Grant) (parents []policy.Grant, err error) {
+	for _, name := range names(c) {
+		if name == "" {
+			continue
+		}
+		held, _, err := s.keys.Grants(ctx, k.Ref, name, "", key.MaxGrants)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range held {
+			if slices.Contains(p.Operations, "CreateGrant") && covers(p, g) {
+				d := p.Decision()
+				d.Operations, d.ContextEquals, d.ContextSubset = []string{"CreateGrant"}, nil, nil
+				parents = append(parents, d)
+			}
+		}
+	}
+	return parents, nil
+}
+
+// covers reports whether a grant that parent makes possible may be g: its
+// operations are among parent's, and its constraints are as strict or stricter.
 //
-// It returns a *awserr.Error with code ValidationException,
-// InvalidMarkerException or AccessDeniedException.
-//
-// Source: AWS KMS API Reference, ListRetirableGrants.
-func (s *Service) ListRetirableGrants(ctx context.Context, c *authn.Caller, in *ListRetirableGrantsInput) (*ListGrantsOutput, error) {
-	return run(ctx, s, c, "ListRetirableGrants", reads, func(call *authz.Call) (*ListGrantsOutput, error) {
-		recordFilters(call, "retiringPrincipal", in.RetiringPrincipal, "retiringServicePrincipal", in.RetiringServicePrincipal)
-		recordPage(call, in.Limit, in.Marker)
-		var v checker
-		if in.RetiringServicePrincipal == "" {
-			v.required("retiringPrincipal", in.RetiringPrincipal, 256)
+// Source: AWS KMS Developer Guide, "Granting CreateGrant permission", read
+// 2026-11-21.
+func covers(parent, g *key.Grant) bool {
+	for _, o := range g.Operations {
+		if !slices.Contains(parent.Operations, o) {
+			return false
 		}
-		v.optional("retiringServicePrincipal", in.RetiringServicePrincipal, 256)
-		v.page(in.Limit, in.Marker)
-		if err := v.err(); err != nil {
-			return nil, err
-		}
-		if err := permit(ctx, call, c, "kms:ListRetirableGrants"); err != nil {
-			return nil, err
-		}
-		if _, err := unmark("grants", in.Marker); err != nil {
-			return nil, err
-		}
-		return &ListGrantsOutput{Grants: []struct{}{}}, nil
-	})
+	}
+	if parent.SourceARN != "" && parent.SourceARN != g.SourceARN {
+		return false
+	}
+	if parent.ContextEquals != nil && !(len(g.ContextEquals) == len(parent.ContextEquals) && includes(g.ContextEquals, parent.ContextEquals)) {
+		return false
+	}
+	return parent.ContextSubset == nil || includes(g.ContextEquals, parent.ContextSubset) || includes(g.ContextSubset, parent.ContextSubset)
 }
 
-// DescribeCustomKeyStoresInput is the request of
-// [Service.DescribeCustomKeyStores].
-type DescribeCustomKeyStoresInput struct {
-	CustomKeyStoreID   string `json:"CustomKeyStoreId,omitempty"`
-	CustomKeyStoreName string `json:"CustomKeyStoreName,omitempty"`
-	Limit              *int32 `json:"Limit"`
-	Marker             string `json:"Marker,omitempty"`
+// includes reports whether pairs has all of least.
+func includes(pairs, least map[string]string) bool {
+	for name, want := range least {
+		found := false
+		for k, v := range pairs {
+			found = found || v == want && strings.EqualFold(k, name)
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
 }
 
-// DescribeCustomKeyStoresOutput is the answer of
-// [Service.DescribeCustomKeyStores].
-type DescribeCustomKeyStoresOutput struct {
-	CustomKeyStores []struct{} `json:"CustomKeyStores"`
-	Truncated       bool       `json:"Truncated"`
+// context returns the pairs that the constraints name, which are the encryption
+// context of a CreateGrant for condition keys.
+func (g *GrantConstraints) context() map[string]string {
+	if g.EncryptionContextEquals != nil {
+		return g.EncryptionContextEquals
+	}
+	return g.EncryptionContextSubset
 }
 
-// DescribeCustomKeyStores lists the custom key stores: none.
-//
-// It returns a *awserr.Error with code ValidationException, AccessDeniedException,
-// InvalidMarkerException, or CustomKeyStoreNotFoundException for one by name.
-//
-// Source: AWS KMS API Reference, DescribeCustomKeyStores.
-func (s *Service) DescribeCustomKeyStores(ctx context.Context, c *authn.Caller, in *DescribeCustomKeyStoresInput) (*DescribeCustomKeyStoresOutput, error) {
-	return run(ctx, s, c, "DescribeCustomKeyStores", reads, func(call *authz.Call) (*DescribeCustomKeyStoresOutput, error) {
-		recordFilters(call, "customKeyStoreId", in.CustomKeyStoreID, "customKeyStoreName", in.CustomKeyStoreName)
-		recordPage(call, in.Limit, in.Marker)
-		var v checker
-		v.optional("customKeyStoreId", in.CustomKeyStoreID, 64)
-		v.optional("customKeyStoreName", in.CustomKeyStoreName, 256)
-		v.page(in.Limit, in.Marker)
-		if err := v.err(); err != nil {
-			return nil, err
+// checkGrant checks the shape of a CreateGrant, and returns its constraints.
+func checkGrant(in *CreateGrantInput) (*GrantConstraints, error) {
+	var v checker
+	v.required("keyId", in.KeyID, maxKeyID)
+	v.principal("granteePrincipal", in.GranteePrincipal)
+	v.principal("granteeServicePrincipal", in.GranteeServicePrincipal)
+	v.principal("retiringPrincipal", in.RetiringPrincipal)
+	v.principal("retiringServicePrincipal", in.RetiringServicePrincipal)
+	v.list("operations", in.Operations == nil)
+	if in.Operations != nil && len(in.Operations) == 0 {
+		v.add("Value '[]'", "operations", "Member must have length greater than or equal to 1")
+	}
+	v.count("operations", len(in.Operations), len(grantOperations))
+	for i, o := range in.Operations {
+		v.oneOf(fmt.Sprintf("operations.%d.member", i+1), orDefault(o, "null"), grantOperations)
+	}
+	v.grantName(in.Name)
+	v.tokens(in.GrantTokens)
+	constraints := in.Constraints
+	if constraints.isZero() {
+		constraints = new(GrantConstraints)
+	}
+	v.pairs("constraints.encryptionContextEquals", constraints.EncryptionContextEquals)
+	v.pairs("constraints.encryptionContextSubset", constraints.EncryptionContextSubset)
+	v.optional("constraints.sourceArn", constraints.SourceARN, maxSourceARN)
+	if err := v.err(); err != nil {
+		return nil, err
+	}
+	switch {
+	case (in.GranteePrincipal == "") == (in.GranteeServicePrincipal == ""):
+		return nil, fault("ValidationException", "You must specify either GranteePrincipal or GranteeServicePrincipal, but not both.")
+	case in.RetiringPrincipal != "" && in.RetiringServicePrincipal != "":
+		return nil, fault("ValidationException", "You can specify either RetiringPrincipal or RetiringServicePrincipal, but not both.")
+	case in.GranteeServicePrincipal != "" && constraints.SourceARN == "":
+		return nil, fault("ValidationException", "A grant to a GranteeServicePrincipal must have a SourceArn constraint.")
+	case in.GranteeServicePrincipal != "" && in.RetiringPrincipal == "" && in.RetiringServicePrincipal == "":
+		return nil, fault("ValidationException", "A grant to a GranteeServicePrincipal must have a RetiringPrincipal or a RetiringServicePrincipal.")
+	}
+	for _, o := range in.Operations {
+		if !slices.Contains(symmetricOperations, o) {
+			return nil, fault("ValidationException", "The operation %s is not supported by keys of the key spec %s.", o, key.SpecSymmetricDefault)
 		}
-		if err := permit(ctx, call, c, "kms:DescribeCustomKeyStores"); err != nil {
-			return nil, err
+	}
+	if constraints.SourceARN != "" {
+		if _, err := arn.Parse(constraints.SourceARN); err != nil {
+			return nil, about(constraints.SourceARN, key.ErrInvalidARN)
 		}
-		if in.CustomKeyStoreID != "" || in.CustomKeyStoreName != "" {
-			return nil, fault("CustomKeyStoreNotFoundException", "This server has no custom key stores.")
-		}
-		if _, err := unmark("stores", in.Marker); err != nil {
-			return nil, err
-		}
-		return &DescribeCustomKeyStoresOutput{CustomKeyStores: []struct{}{}}, nil
-	})
+	}
+	return constraints, nil
 }
 
-// recordFilters records the members of a listing that are there, given as names
-// and values by turns.
-func recordFilters(call *authz.Call, pairs ...string) {
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			call.Param(pairs[i], pairs[i+1])
+// principal checks the name of a principal, which may be absent.
+func (v *checker) principal(member, value string) {
+	v.optional(member, value, maxPrincipal)
+	for _, r := range value {
+		if r <= ' ' || r > '~' {
+			v.add("Value '"+value+"'", member, "Member must satisfy regular expression pattern: ^[\\w+=,.@:/-]+$")
+			return
 		}
+	}
+}
+
+func (v *checker) grantName(name string) {
+	if name != "" {
+		v.named("name", name, maxGrantName)
+	}
+}
+
+// pairs checks a constraint on the encryption context. An empty one is refused: it
+// would seem to limit, and does not say to what.
+func (v *checker) pairs(member string, pairs map[string]string) {
+	if pairs != nil && len(pairs) == 0 {
+		v.add("Value '{}'", member, "Member must have length greater than or equal to 1")
+	}
+	v.count(member, len(pairs), maxConstraintPairs)
+	seen := make(map[string]bool, len(pairs))
+	for name, value := range pairs {
+		if name == "" || seen[strings.ToLower(name)] {
+			v.add("Value", member, "Member must have keys that differ, without regard to letter case")
+			return
+		}
+		seen[strings.ToLower(name)] = true
+		if len(name) > maxConstraintText || len(value) > maxConstraintText {
+			v.add("Value", member, fmt.Sprintf("Member must have length less than or equal to %d", maxConstraintText))
+			return
+		}
+	}
+}
+
+func recordGrant(call *authz.Call, in *CreateGrantInput) {
+	call.Param("keyId", in.KeyID)
+	recordFilters(call, "granteePrincipal", in.GranteePrincipal, "granteeServicePrincipal", in.GranteeServicePrincipal,
+		"retiringPrincipal", in.RetiringPrincipal, "retiringServicePrincipal", in.RetiringServicePrincipal, "name", in.Name)
+	call.Param("operations", in.Operations)
+	if c := in.Constraints; !c.isZero() {
+		m := make(map[string]any)
+		if c.EncryptionContextEquals != nil {
+			m["encryptionContextEquals"] = c.EncryptionContextEquals
+		}
+		if c.EncryptionContextSubset != nil {
+			m["encryptionContextSubset"] = c.EncryptionContextSubset
+		}
+		if c.SourceARN != "" {
+			m["sourceArn"] = c.SourceARN
+		}
+		call.Param("constraints", m)
+	}
+	if in.DryRun {
+		call.Param("dryRun", true)
+	}
+}
+
+// recordGrantChange returns what runs last in a transaction that makes or revokes a
+// grant on the key k.
+func recordGrantChange(call *authz.Call, k *key.Key) key.GrantAlso {
+	return func(tx meta.Txn, g *key.Grant) error {
+		if err := call.Covers(k.ARN); err != nil {
+			return err
+		}
+		call.Response("grantId", g.ID)
+		call.Response("keyId", k.ARN)
+		return call.Record(tx)
 	}
 }

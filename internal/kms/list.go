@@ -103,3 +103,13 @@ func unmark(listing, marker string) (after string, err error) {
 	}
 	return "", fault("InvalidMarkerException", "The marker is not one that this operation returned.")
 }
+
+// recordFilters records the members of a listing that are there, given as names
+// and values by turns.
+func recordFilters(call *authz.Call, pairs ...string) {
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			call.Param(pairs[i], pairs[i+1])
+		}
+	}
+}

@@ -2,7 +2,6 @@ package kms
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -320,84 +319,6 @@ func TestListingsThatAreEmpty(t *testing.T) {
 	if out, err := b.ListKeyPolicies(t.Context(), self, &ListKeyPoliciesInput{KeyID: k.KeyID}); err != nil || !slices.Equal(out.PolicyNames, []string{"default"}) {
 		t.Errorf("ListKeyPolicies = %+v, %v", out, err)
 	}
-}
-
-func TestKeyPolicy(t *testing.T) {
-	b := newBench(t)
-	k := b.newKey(t)
-	out, err := b.GetKeyPolicy(t.Context(), self, &GetKeyPolicyInput{KeyID: k.KeyID})
-	if err != nil || out.PolicyName != "default" || out.Policy != defaultPolicy(account) || !json.Valid([]byte(out.Policy)) {
-		t.Errorf("GetKeyPolicy = %+v, %v", out, err)
-	}
-	const (
-		malformed = "MalformedPolicyDocumentException: Syntax errors in policy."
-		another   = "NotImplemented: This server does not evaluate key policies yet, and stores only the default one: " +
-			"one statement that allows kms:* on * to the root of the key's account."
-		statement = `{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account + `:root"},"Action":"kms:*","Resource":"*"}`
-	)
-	tests := []struct{ name, policy, want string }{
-		{"default", defaultPolicy(account), ""},
-		{"compact", `{"Version":"2012-10-17","Statement":[` + statement + `]}`, ""},
-		{"no list", `{"Version":"2012-10-17","Statement":` + statement + `}`, ""},
-		{"lists and account", `{"Version":"2012-10-17","Id":"x","Statement":[{"Sid":"y","Effect":"Allow","Principal":{"AWS":["` + account + `"]},"Action":["kms:*"],"Resource":["*"]}]}`, ""},
-		{"not JSON", `{`, malformed},
-		{"no object", `[]`, malformed},
-		{"rest", `{"Version":"2012-10-17","Statement":` + statement + `} x`, malformed},
-		{"no statement", `{"Version":"2012-10-17"}`, malformed},
-		{"duplicate", `{"Version":"2012-10-17","Statement":[],"Statement":[` + statement + `]}`, malformed},
-		{"duplicate inside", `{"Version":"2012-10-17","Statement":[` + strings.Replace(statement, `"Effect"`, `"Effect":"Deny","Effect"`, 1) + `]}`, malformed},
-		{"old version", `{"Version":"2008-10-17","Statement":[` + statement + `]}`, another},
-		{"no version", `{"Statement":[` + statement + `]}`, another},
-		{"unknown element", `{"Version":"2012-10-17","Other":1,"Statement":[` + statement + `]}`, another},
-		{"two statements", `{"Version":"2012-10-17","Statement":[` + statement + `,` + statement + `]}`, another},
-		{"deny", `{"Version":"2012-10-17","Statement":[` + strings.Replace(statement, "Allow", "Deny", 1) + `]}`, another},
-		{"everyone", `{"Version":"2012-10-17","Statement":[` + strings.Replace(statement, `{"AWS":"arn:aws:iam::`+account+`:root"}`, `"*"`, 1) + `]}`, another},
-		{"another account", `{"Version":"2012-10-17","Statement":[` + strings.Replace(statement, account, stranger, 1) + `]}`, another},
-		{"one action", `{"Version":"2012-10-17","Statement":[` + strings.Replace(statement, `"kms:*"`, `"kms:Decrypt"`, 1) + `]}`, another},
-		{"two actions", `{"Version":"2012-10-17","Statement":[` + strings.Replace(statement, `"kms:*"`, `["kms:*","x"]`, 1) + `]}`, another},
-		{"condition", `{"Version":"2012-10-17","Statement":[` + strings.Replace(statement, `"Resource"`, `"Condition":{},"Resource"`, 1) + `]}`, another},
-		{"too long", `{"Version":"2012-10-17","Statement":` + statement + strings.Repeat(" ", 32768) + `}`, "LimitExceededException: The key policy is larger than 32768 bytes."},
-		{"much too long", strings.Repeat(" ", 131073), "ValidationException: 1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must have length less than or equal to 131072"},
-		{"missing", "", "ValidationException: 1 validation error detected: Value null at 'policy' failed to satisfy constraint: Member must not be null"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := b.PutKeyPolicy(t.Context(), self, &PutKeyPolicyInput{KeyID: k.KeyID, Policy: tt.policy})
-			if tt.want != "" {
-				wantError(t, "PutKeyPolicy", err, tt.want)
-				return
-			}
-			if err != nil {
-				t.Fatalf("PutKeyPolicy = %v", err)
-			}
-			if out, err := b.GetKeyPolicy(t.Context(), self, &GetKeyPolicyInput{k.KeyID, "default"}); err != nil || out.Policy != tt.policy {
-				t.Errorf("GetKeyPolicy = %+v, %v; want what was put", out, err)
-			}
-			if _, err := b.CreateKey(t.Context(), self, &CreateKeyInput{Policy: tt.policy}); err != nil {
-				t.Errorf("CreateKey = %v", err)
-			}
-		})
-	}
-}
-
-func FuzzCheckPolicy(f *testing.F) {
-	f.Add(defaultPolicy(account))
-	f.Add(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["` + account + `"]},"Action":["kms:*"],"Resource":"*"}]}`)
-	f.Add(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny"}],"Statement":{}}`)
-	f.Add(`[[{"a":1e5}]]`)
-	f.Fuzz(func(t *testing.T, text string) {
-		if checkPolicy(account, text) != nil {
-			return
-		}
-		// What is taken must mean the default policy to a second reader too.
-		var p struct {
-			Version   string
-			Statement json.RawMessage
-		}
-		if err := json.Unmarshal([]byte(text), &p); err != nil || p.Version != "2012-10-17" || !bytes.Contains(p.Statement, []byte("Allow")) && !bytes.Contains(p.Statement, []byte(`\u`)) {
-			t.Errorf("checkPolicy takes %q", text)
-		}
-	})
 }
 
 func FuzzMarker(f *testing.F) {

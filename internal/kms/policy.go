@@ -1,16 +1,16 @@
 package kms
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"unicode/utf8"
 
 	"coffer/internal/arn"
 	"coffer/internal/authn"
 	"coffer/internal/authz"
+	"coffer/internal/identity"
+	"coffer/internal/policy"
 )
 
 // Limits of a key policy.
@@ -34,7 +34,8 @@ type GetKeyPolicyOutput struct {
 	PolicyName string `json:"PolicyName"`
 }
 
-// GetKeyPolicy returns the policy of a key as it was put.
+// GetKeyPolicy returns the policy of a key as it was put. A user or a role that it
+// names and that is gone shows as its unique ID.
 //
 // It returns a *awserr.Error with code ValidationException, NotFoundException,
 // InvalidArnException or AccessDeniedException.
@@ -50,14 +51,18 @@ func (s *Service) GetKeyPolicy(ctx context.Context, c *authn.Caller, in *GetKeyP
 		if err := v.err(); err != nil {
 			return nil, err
 		}
-		k, err := s.use(ctx, call, c, "kms:GetKeyPolicy", in.KeyID, keysOnly)
+		k, err := s.use(ctx, call, &conditions{caller: c}, "kms:GetKeyPolicy", in.KeyID, keysOnly)
 		if err != nil {
 			return nil, err
 		}
 		if err := checkPolicyName(in.PolicyName); err != nil {
 			return nil, err
 		}
-		return &GetKeyPolicyOutput{Policy: k.Policy, PolicyName: policyName}, nil
+		text, err := s.principals.ShowPrincipals(ctx, k.Policy)
+		if err != nil {
+			return nil, fmt.Errorf("show the policy of %s: %w", k.ARN, err)
+		}
+		return &GetKeyPolicyOutput{Policy: text, PolicyName: policyName}, nil
 	})
 }
 
@@ -91,7 +96,7 @@ func (s *Service) ListKeyPolicies(ctx context.Context, c *authn.Caller, in *List
 		if err := v.err(); err != nil {
 			return nil, err
 		}
-		if _, err := s.use(ctx, call, c, "kms:ListKeyPolicies", in.KeyID, keysOnly); err != nil {
+		if _, err := s.use(ctx, call, &conditions{caller: c}, "kms:ListKeyPolicies", in.KeyID, keysOnly); err != nil {
 			return nil, err
 		}
 		if _, err := unmark("policies", in.Marker); err != nil {
@@ -112,17 +117,17 @@ type PutKeyPolicyInput struct {
 // PutKeyPolicyOutput is the answer of [Service.PutKeyPolicy].
 type PutKeyPolicyOutput struct{}
 
-// PutKeyPolicy sets the policy of a key. It takes only a policy that means what
-// the default one means: one that would be stored and not followed is worse than
-// none.
+// PutKeyPolicy sets the policy of a key. Users and roles of this server that it
+// names are kept by their unique IDs.
 //
 // It returns a *awserr.Error with code
 //
 //   - ValidationException, NotFoundException, InvalidArnException,
 //     AccessDeniedException or KMSInvalidStateException,
-//   - MalformedPolicyDocumentException if the text is no policy,
-//   - LimitExceededException if it is longer than 32,768 bytes,
-//   - NotImplemented if it is another policy than the default one.
+//   - MalformedPolicyDocumentException if the text is no policy, if it names a user
+//     or a role that does not exist, or if the caller could not change it again and
+//     does not bypass that check,
+//   - LimitExceededException if it is longer than 32,768 bytes.
 //
 // Source: AWS KMS API Reference, PutKeyPolicy.
 func (s *Service) PutKeyPolicy(ctx context.Context, c *authn.Caller, in *PutKeyPolicyInput) (*PutKeyPolicyOutput, error) {
@@ -141,14 +146,19 @@ func (s *Service) PutKeyPolicy(ctx context.Context, c *authn.Caller, in *PutKeyP
 		if err := v.err(); err != nil {
 			return nil, err
 		}
-		k, err := s.use(ctx, call, c, "kms:PutKeyPolicy", in.KeyID, keysOnly)
+		q := &conditions{caller: c, puts: true, bypass: in.BypassPolicyLockoutSafetyCheck}
+		k, err := s.use(ctx, call, q, "kms:PutKeyPolicy", in.KeyID, keysOnly)
 		if err != nil {
 			return nil, err
 		}
-		if err := errors.Join(checkPolicyName(in.PolicyName), checkPolicy(k.Account, in.Policy)); err != nil {
+		if err := checkPolicyName(in.PolicyName); err != nil {
 			return nil, err
 		}
-		if _, err := s.keys.SetPolicy(ctx, k.Ref, in.Policy, recordKey(call)); err != nil {
+		saved, err := s.newPolicy(ctx, q, k.ARN, in.Policy)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.keys.SetPolicy(ctx, k.Ref, saved, recordKey(call)); err != nil {
 			return nil, about(k.ARN, err)
 		}
 		return &PutKeyPolicyOutput{}, nil
@@ -190,112 +200,70 @@ func defaultPolicy(account string) string {
 }`
 }
 
-// checkPolicy refuses a text that is no policy, and every policy that means
-// something else than the default one. Id and Sid are names and mean nothing.
-func checkPolicy(account, text string) error {
+// delegating returns the default policy of an account's keys for decisions: the
+// account's own policies decide.
+func delegating(account string) *policy.Named {
+	return load("key-default-1", defaultPolicy(account))
+}
+
+// load returns a key policy for decisions. One that can't be read denies.
+func load(name, text string) *policy.Named {
+	p, err := policy.Load(text, policy.KindKey)
+	if err != nil {
+		p = nil
+	}
+	return &policy.Named{Name: name, Policy: p}
+}
+
+// closed returns the policy of a key that nobody may use.
+func closed(name string) *policy.Named { return load(name, `{"Version":"2012-10-17","Statement":[]}`) }
+
+// Texts of refused key policies.
+//
+// Source: what AWS KMS answered, as its clients have reported it.
+const (
+	badSyntax     = "Syntax errors in policy."
+	badPrincipals = "Policy contains a statement with one or more invalid principals."
+	lockedOut     = "The new key policy will not allow you to update the key policy in the future."
+)
+
+// newPolicy checks a policy that is to be put on the key name, and returns it as it
+// is kept. Unless the caller bypasses it, the lockout check asks whether the caller
+// could still change the policy once it is in force.
+//
+// Source: AWS KMS API Reference, PutKeyPolicy, BypassPolicyLockoutSafetyCheck, read
+// 2026-11-21.
+func (s *Service) newPolicy(ctx context.Context, q *conditions, name, text string) (saved string, err error) {
 	if len(text) > maxPolicy {
-		return fault("LimitExceededException", "The key policy is larger than %d bytes.", maxPolicy)
+		return "", fault("LimitExceededException", "The key policy is larger than %d bytes.", maxPolicy)
 	}
-	v, err := readJSON(text)
-	policy, ok := v.(map[string]any)
-	if err != nil || !ok || policy["Statement"] == nil {
-		return fault("MalformedPolicyDocumentException", "Syntax errors in policy.")
+	if _, err := policy.Parse(text, policy.KindKey); err != nil {
+		return "", malformed(err)
 	}
-	statements, isList := policy["Statement"].([]any)
-	if !isList {
-		statements = []any{policy["Statement"]}
-	}
-	if policy["Version"] == "2012-10-17" && only(policy, "Version", "Id", "Statement") && len(statements) == 1 && isDefault(account, statements[0]) {
-		return nil
-	}
-	return NotImplemented("This server does not evaluate key policies yet, and stores only the default one: " +
-		"one statement that allows kms:* on * to the root of the key's account.")
-}
-
-// isDefault reports whether a statement is the one of the default policy.
-func isDefault(account string, v any) bool {
-	s, ok := v.(map[string]any)
-	if !ok || !only(s, "Sid", "Effect", "Principal", "Action", "Resource") {
-		return false
-	}
-	principal, ok := s["Principal"].(map[string]any)
-	if !ok || !only(principal, "AWS") {
-		return false
-	}
-	who := single(principal["AWS"])
-	return s["Effect"] == "Allow" && (who == arn.Root(account) || who == account) &&
-		single(s["Action"]) == "kms:*" && single(s["Resource"]) == "*"
-}
-
-// only reports whether m has no other members than these.
-func only(m map[string]any, names ...string) bool {
-	n := 0
-	for _, name := range names {
-		if _, ok := m[name]; ok {
-			n++
-		}
-	}
-	return n == len(m)
-}
-
-// single returns the one element of a list, and anything else as it is.
-func single(v any) any {
-	if list, ok := v.([]any); ok && len(list) == 1 {
-		return list[0]
-	}
-	return v
-}
-
-var errDuplicate = errors.New("a member stands twice")
-
-// readJSON reads one JSON text and refuses objects with a member that stands
-// twice, which package encoding/json would drop.
-func readJSON(text string) (any, error) {
-	d := json.NewDecoder(bytes.NewReader([]byte(text)))
-	d.UseNumber()
-	v, err := readValue(d)
+	saved, err = s.principals.SavePrincipals(ctx, text, policy.KindKey)
 	if err != nil {
-		return nil, err
+		return "", malformed(err)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("text after the value")
+	if q.bypass {
+		return saved, nil
 	}
-	return v, nil
+	err = s.gate.Ask(ctx, q.caller, &authz.Ask{Action: "kms:PutKeyPolicy", Resource: name, Account: q.caller.Account,
+		Policy: load(name, saved), Keys: q})
+	if isDenial(err) {
+		return "", fault("MalformedPolicyDocumentException", lockedOut)
+	}
+	return saved, err
 }
 
-func readValue(d *json.Decoder) (any, error) {
-	t, err := d.Token()
-	if err != nil {
-		return nil, err
+// malformed words the error of a policy that can't be taken.
+func malformed(err error) error {
+	var principal *identity.PrincipalError
+	var syntax *policy.SyntaxError
+	switch {
+	case errors.As(err, &principal):
+		return fault("MalformedPolicyDocumentException", badPrincipals).Because(err)
+	case errors.As(err, &syntax), errors.Is(err, identity.ErrMalformedPolicy):
+		return fault("MalformedPolicyDocumentException", badSyntax).Because(err)
 	}
-	switch t {
-	case json.Delim('['):
-		list := []any{}
-		for d.More() {
-			v, err := readValue(d)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
-		}
-		_, err := d.Token()
-		return list, err
-	case json.Delim('{'):
-		object := map[string]any{}
-		for d.More() {
-			name, err := d.Token()
-			if err != nil {
-				return nil, err
-			}
-			if _, ok := object[name.(string)]; ok {
-				return nil, errDuplicate
-			}
-			if object[name.(string)], err = readValue(d); err != nil {
-				return nil, err
-			}
-		}
-		_, err := d.Token()
-		return object, err
-	}
-	return t, nil
+	return err
 }

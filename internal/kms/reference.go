@@ -3,12 +3,14 @@ package kms
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"coffer/internal/arn"
 	"coffer/internal/authn"
 	"coffer/internal/authz"
 	"coffer/internal/key"
+	"coffer/internal/policy"
 )
 
 // Kinds of resources, as the trail names them.
@@ -52,38 +54,73 @@ func owner(c *authn.Caller, id string, aliases bool) (account, name string, err 
 	return a.Account, id, nil
 }
 
+// aliasOf returns the alias by which id names a key, or nothing.
+func aliasOf(id string) string {
+	if strings.HasPrefix(id, key.AliasPrefix) {
+		return id
+	}
+	if a, err := arn.Parse(id); err == nil && strings.HasPrefix(a.Resource, key.AliasPrefix) {
+		return a.Resource
+	}
+	return ""
+}
+
 // A decider authorizes what an operation does, and notes what it touches. A
 // *authz.Call is one.
 type decider interface {
-	Authorize(ctx context.Context, action, resource, account string, conditions map[string][]string) error
+	Ask(ctx context.Context, a *authz.Ask) error
+	Covers(resource string) error
 	Resource(kind, arn, account string)
 }
 
-// use returns the key that id names, once the caller may do action to it. Of
-// another account's key the caller must be allowed to use it before it is looked
-// for: whether it exists stays hidden.
-func (s *Service) use(ctx context.Context, call decider, c *authn.Caller, action, id string, aliases bool) (*key.Key, error) {
+// crossAccount are the actions that a key's policy can allow to another account.
+// Whatever else it says of others, it has no effect.
+//
+// Source: AWS KMS Developer Guide, "AWS KMS permissions", the column "Cross-account
+// use", read 2026-11-21, of the operations that are here.
+var crossAccount = []string{"kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
+	"kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey", "kms:GetKeyRotationStatus", "kms:CreateGrant", "kms:ListGrants",
+	"kms:RetireGrant", "kms:RevokeGrant"}
+
+// use returns the key that id names, once the caller may do action to it. It fills
+// in what q says of the key. Of another account's key nothing shows before the
+// caller is allowed, not even whether it exists.
+func (s *Service) use(ctx context.Context, call decider, q *conditions, action, id string, aliases bool) (*key.Key, error) {
+	k, err := s.find(ctx, call, q, action, id, aliases)
+	if err != nil {
+		return nil, err
+	}
+	call.Resource(kindKey, k.ARN, k.Account)
+	return k, s.authorize(ctx, call, q, action, k)
+}
+
+// find returns the key that id names, before the caller is authorized.
+func (s *Service) find(ctx context.Context, call decider, q *conditions, action, id string, aliases bool) (*key.Key, error) {
+	c := q.caller
 	account, name, err := owner(c, id, aliases)
 	if err != nil {
 		return nil, err
 	}
-	if account != c.Account {
-		if err := call.Authorize(ctx, action, name, account, nil); err != nil {
-			return nil, hide(err)
-		}
+	q.alias = aliasOf(id)
+	if account != c.Account && !slices.Contains(crossAccount, action) {
+		return nil, s.refuse(ctx, call, q, action, name, account)
 	}
 	k, err := s.keys.Resolve(ctx, c.Account, c.Region, id)
-	if err != nil {
-		switch {
-		case !errors.Is(err, key.ErrInvalidID):
-			return nil, about(name, err)
-		case isMultiRegionID(name):
-			return nil, about(name, key.ErrNotFound)
-		}
-		return nil, about(id, err)
+	switch {
+	case err == nil:
+		return k, nil
+	case account != c.Account && isAbsence(err):
+		return nil, s.refuse(ctx, call, q, action, name, account)
+	case !errors.Is(err, key.ErrInvalidID):
+		return nil, about(name, err)
+	case isMultiRegionID(name):
+		return nil, about(name, key.ErrNotFound)
 	}
-	call.Resource(kindKey, k.ARN, k.Account)
-	return k, s.authorize(ctx, call, c, action, k)
+	return nil, about(id, err)
+}
+
+func isAbsence(err error) bool {
+	return errors.Is(err, key.ErrNotFound) || errors.Is(err, key.ErrAliasNotFound) || errors.Is(err, key.ErrInvalidID) || errors.Is(err, key.ErrInvalidARN)
 }
 
 // isMultiRegionID reports whether an ARN names a multi-region key. There is none.
@@ -93,47 +130,88 @@ func isMultiRegionID(name string) bool {
 }
 
 // authorize decides action on a key that was found.
-func (s *Service) authorize(ctx context.Context, call decider, c *authn.Caller, action string, k *key.Key) error {
-	if err := call.Authorize(ctx, action, k.ARN, k.Account, nil); err != nil {
-		if k.Account != c.Account {
+func (s *Service) authorize(ctx context.Context, call decider, q *conditions, action string, k *key.Key) error {
+	q.key = k
+	a := &authz.Ask{Action: action, Resource: k.ARN, Account: k.Account, Policy: k.CompiledPolicy(), Keys: q, NoRCP: k.Manager == key.ManagerAWS}
+	if k.HasGrants {
+		var err error
+		if a.Grants, err = s.keys.Granted(ctx, k, names(q.caller)...); err != nil {
+			return err
+		}
+	}
+	if q.caller.IsAnonymous() {
+		a.Policy, a.Grants = closed(k.ARN), nil // KMS has no anonymous callers, whoever the policy names
+	} else if q.algorithm == "" {
+		a.Refresh = func(ctx context.Context, a *authz.Ask) error { return s.refresh(ctx, q, k.Ref, a) }
+	}
+	if err := call.Ask(ctx, a); err != nil {
+		if k.Account != q.caller.Account {
 			return hide(err)
 		}
 		return err
 	}
-	if k.Manager == key.ManagerAWS && !managedAllows(c, action) {
-		return &authz.Denied{Principal: c.ARN, Action: action, Resource: k.ARN,
-			Because: "no resource-based policy allows the " + action + " action"}
-	}
 	return nil
 }
 
-// managedAllows decides as the policy of an AWS managed key of S3 does: through
-// S3 everyone whom S3 serves may encrypt and decrypt, and directly the account
-// may look at the metadata. Nobody may change such a key.
-func managedAllows(c *authn.Caller, action string) bool {
-	operation := strings.TrimPrefix(action, "kms:")
-	if c.InvokedBy == s3Service {
-		for _, p := range []string{"Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "DescribeKey"} {
-			if strings.HasPrefix(operation, p) {
-				return true
-			}
-		}
+// refresh fills in what a question says of its key anew: a change is decided again
+// in its transaction, if a right was taken away meanwhile. Cryptography, which is
+// over at once, is not.
+func (s *Service) refresh(ctx context.Context, q *conditions, ref key.Ref, a *authz.Ask) error {
+	k, err := s.keys.Get(ctx, ref)
+	if err != nil {
+		return about(ref.ARN(), err)
 	}
-	return strings.HasPrefix(operation, "Describe") || strings.HasPrefix(operation, "Get") || strings.HasPrefix(operation, "List")
+	q.key, a.Policy = k, k.CompiledPolicy()
+	a.Grants, err = s.keys.Granted(ctx, k, names(q.caller)...)
+	return err
+}
+
+// refuse returns the denial for a key of another account that does not exist, or
+// that the caller can do nothing to: that of a key whose policy names nobody.
+func (s *Service) refuse(ctx context.Context, call decider, q *conditions, action, name, account string) error {
+	err := call.Ask(ctx, &authz.Ask{Action: action, Resource: name, Account: account, Policy: closed(name), Keys: q})
+	if err == nil {
+		return authz.ErrNotCovered
+	}
+	return hide(err)
 }
 
 // hide words a denial about another account's key, as AWS does whether or not
-// the key exists.
+// the key exists: without its ARN, and of the policies that decided only those of
+// the caller's side are told.
 func hide(err error) error {
-	var d *authz.Denied
-	if !errors.As(err, &d) {
+	d := authz.AsDenied(err)
+	if d == nil {
 		return err
 	}
-	return fault("AccessDeniedException", "User: %s is not authorized to perform: %s on this resource because the resource does not exist in this Region, "+
-		"no resource-based policies allow access, or a resource-based policy explicitly denies access", d.Principal, d.Action)
+	because := "because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access"
+	switch d.Decision.Layer {
+	case policy.LayerIdentity, policy.LayerBoundary, policy.LayerSession, policy.LayerSCP:
+		because = d.Because
+		if !d.Decision.Explicit {
+			because = "because " + because
+		}
+	}
+	return fault("AccessDeniedException", "User: %s is not authorized to perform: %s on this resource %s", d.Principal, d.Action, because)
 }
 
 // permit decides an action that is about no key.
 func permit(ctx context.Context, call *authz.Call, c *authn.Caller, action string) error {
-	return call.Authorize(ctx, action, "*", c.Account, nil)
+	return call.Ask(ctx, &authz.Ask{Action: action, Resource: "*", Account: c.Account, Keys: &conditions{caller: c}})
+}
+
+// names are those by which a grant may name the caller.
+func names(c *authn.Caller) []string {
+	if c.Type == authn.TypeAWSService {
+		return []string{c.ARN}
+	}
+	list := []string{c.ARN, c.EntityID, c.PrincipalID}
+	if s := c.Session; s != nil {
+		list = append(list, s.RoleID, s.UserID)
+	}
+	if c.Account != "" && c.ARN != arn.Root(c.Account) {
+		list = append(list, arn.Root(c.Account))
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }

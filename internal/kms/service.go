@@ -7,9 +7,12 @@
 // of its state, and of another account's key not even whether it exists.
 //
 // Keys are symmetric, of one region, with material that this server made.
-// Grants, rotation, imported material, custom key stores and key policies other
-// than the default one do not exist: what would need them is refused by name,
-// and never ignored.
+// Rotation, imported material and custom key stores do not exist: what would need
+// them is refused by name, and never ignored.
+//
+// Who may use a key is for the key's own policy to say, and for the policies of
+// callers as far as it lets them; grants add to that. The gate decides, with the
+// condition keys in conditions.go.
 //
 // Methods return a *awserr.Error with the codes, texts and statuses that AWS
 // uses. Every status of KMS's own errors is 400, and 500 for its own failures:
@@ -27,7 +30,9 @@ import (
 
 	"coffer/internal/authn"
 	"coffer/internal/authz"
+	"coffer/internal/identity"
 	"coffer/internal/key"
+	"coffer/internal/policy"
 )
 
 // source is the service as the trail names it.
@@ -35,23 +40,44 @@ const source = "kms.amazonaws.com"
 
 // A Config holds what a Service needs.
 type Config struct {
-	Keys *key.Keys    // required
-	Gate *authz.Gate  // required
-	Rand io.Reader    // of data keys and random bytes; crypto/rand if nil
-	Log  *slog.Logger // gets what clients are not told; discarded if nil
+	Keys       *key.Keys    // required
+	Gate       *authz.Gate  // required
+	Principals Principals   // required
+	Rand       io.Reader    // of data keys and random bytes; crypto/rand if nil
+	Log        *slog.Logger // gets what clients are not told; discarded if nil
+}
+
+// Principals know the users and roles of this server. Package identity implements
+// it.
+type Principals interface {
+	// SavePrincipals returns a policy as it is kept: the ARNs of users and
+	// roles of this server replaced by their unique IDs. ShowPrincipals is the
+	// reverse.
+	SavePrincipals(ctx context.Context, text string, kind policy.Kind) (saved string, err error)
+	ShowPrincipals(ctx context.Context, saved string) (text string, err error)
+	// PrincipalID returns the unique ID of the user or role with exactly that
+	// ARN, PrincipalARN the ARN of the one with a unique ID. ok is false if
+	// there is none.
+	PrincipalID(ctx context.Context, principalARN string) (id string, ok bool, err error)
+	PrincipalARN(ctx context.Context, id string) (principalARN string, ok bool, err error)
+	// RoleByName returns a role or identity.ErrNoRole, Account an account or
+	// identity.ErrNoAccount.
+	RoleByName(ctx context.Context, account, name string) (identity.Role, error)
+	Account(ctx context.Context, id string) (identity.Account, error)
 }
 
 // A Service answers the operations. It is safe for concurrent use.
 type Service struct {
-	keys *key.Keys
-	gate *authz.Gate
-	rand io.Reader
-	log  *slog.Logger
+	keys       *key.Keys
+	gate       *authz.Gate
+	principals Principals
+	rand       io.Reader
+	log        *slog.Logger
 }
 
 // New returns a service for the keys of cfg.
 func New(cfg Config) *Service {
-	s := &Service{keys: cfg.Keys, gate: cfg.Gate, rand: cfg.Rand, log: cfg.Log}
+	s := &Service{keys: cfg.Keys, gate: cfg.Gate, principals: cfg.Principals, rand: cfg.Rand, log: cfg.Log}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
@@ -72,7 +98,11 @@ const (
 // of act reaches the trail and the client as the same *awserr.Error.
 func run[Output any](ctx context.Context, s *Service, c *authn.Caller, name string, readOnly bool, act func(*authz.Call) (*Output, error)) (*Output, error) {
 	call := s.gate.Begin(c, authz.Operation{Source: source, Name: name, ReadOnly: readOnly})
-	out, err := act(call)
+	var out *Output
+	err := call.Watch(ctx)
+	if err == nil {
+		out, err = act(call)
+	}
 	if err != nil {
 		err = s.answer(ctx, c, name, err)
 	}

@@ -14,9 +14,11 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/authz"
 	"coffer/internal/awserr"
+	"coffer/internal/identity"
 	"coffer/internal/key"
 	"coffer/internal/meta"
 	"coffer/internal/meta/mem"
+	"coffer/internal/organization"
 	"coffer/internal/rootseal"
 	"coffer/internal/trail"
 )
@@ -70,13 +72,22 @@ type bench struct {
 	now  time.Time
 	log  *strings.Builder
 
-	store meta.Store
-	trail *trail.Trail
+	store    meta.Store
+	trail    *trail.Trail
+	identity *identity.Store
+	chains   chains
+}
+
+// chains are what stands above accounts.
+type chains map[string]*organization.Chain
+
+func (c chains) Chain(_ context.Context, account string) (*organization.Chain, error) {
+	return c[account], nil
 }
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := &bench{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), log: new(strings.Builder)}
+	b := &bench{chains: make(chains), now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), log: new(strings.Builder)}
 	root, err := key.OpenRoot(t.Context(), key.RootConfig{
 		Store:  &memRoot{epochs: make(map[uint64]rootseal.Epoch), frontiers: make(map[string][]byte)},
 		Create: true,
@@ -96,7 +107,16 @@ func newBench(t testing.TB) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.trail.Close(context.Background()) })
-	b.Service = New(Config{Keys: b.keys, Gate: authz.NewGate(b.trail), Log: slog.New(slog.NewJSONHandler(b.log, nil))})
+	b.identity = identity.New(identity.Config{Meta: b.store, Now: now})
+	t.Cleanup(func() { b.identity.Close(context.Background()) })
+	for _, id := range []string{account, stranger} {
+		if _, err := b.identity.CreateAccount(t.Context(), id, "account "+id, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Without Meta denials have no authorization ID, so that texts can be compared.
+	gate := authz.New(authz.Config{Trail: b.trail, Identities: b.identity, Organizations: b.chains, Now: now})
+	b.Service = New(Config{Keys: b.keys, Gate: gate, Principals: b.identity, Log: slog.New(slog.NewJSONHandler(b.log, nil))})
 	return b
 }
 

@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"coffer/internal/authn"
@@ -68,7 +69,7 @@ func (s *Service) named(ctx context.Context, call *authz.Call, c *authn.Caller, 
 	if err := v.err(); err != nil {
 		return nil, err
 	}
-	return s.use(ctx, call, c, action, in.KeyID, keysOnly)
+	return s.use(ctx, call, &conditions{caller: c}, action, in.KeyID, keysOnly)
 }
 
 // defaultWindow is the waiting period of a deletion in days.
@@ -114,7 +115,7 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, c *authn.Caller, in *
 		if window < key.MinWindow || window > key.MaxWindow {
 			return nil, key.ErrInvalidWindow
 		}
-		k, err := s.use(ctx, call, c, "kms:ScheduleKeyDeletion", in.KeyID, keysOnly)
+		k, err := s.use(ctx, call, &conditions{caller: c, windowDays: days}, "kms:ScheduleKeyDeletion", in.KeyID, keysOnly)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +123,7 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, c *authn.Caller, in *
 			call.Response("keyId", k.ARN)
 			call.Response("keyState", string(k.State))
 			call.Response("deletionDate", trailTime(k.Deletion))
-			return call.Record(tx)
+			return errors.Join(call.Covers(k.ARN), call.Record(tx))
 		})
 		if err != nil {
 			return nil, about(k.ARN, err)
@@ -184,7 +185,7 @@ func (s *Service) UpdateKeyDescription(ctx context.Context, c *authn.Caller, in 
 		if err := v.err(); err != nil {
 			return nil, err
 		}
-		k, err := s.use(ctx, call, c, "kms:UpdateKeyDescription", in.KeyID, keysOnly)
+		k, err := s.use(ctx, call, &conditions{caller: c}, "kms:UpdateKeyDescription", in.KeyID, keysOnly)
 		if err != nil {
 			return nil, err
 		}

@@ -100,7 +100,7 @@ func (s *Service) TagResource(ctx context.Context, c *authn.Caller, in *TagResou
 		if err := v.err(); err != nil {
 			return nil, err
 		}
-		k, err := s.use(ctx, call, c, "kms:TagResource", in.KeyID, keysOnly)
+		k, err := s.use(ctx, call, &conditions{caller: c, tags: in.Tags}, "kms:TagResource", in.KeyID, keysOnly)
 		if err != nil {
 			return nil, err
 		}
@@ -140,7 +140,7 @@ func (s *Service) UntagResource(ctx context.Context, c *authn.Caller, in *UntagR
 		if err := v.err(); err != nil {
 			return nil, err
 		}
-		k, err := s.use(ctx, call, c, "kms:UntagResource", in.KeyID, keysOnly)
+		k, err := s.use(ctx, call, &conditions{caller: c, tagKeys: in.TagKeys}, "kms:UntagResource", in.KeyID, keysOnly)
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +185,7 @@ func (s *Service) ListResourceTags(ctx context.Context, c *authn.Caller, in *Lis
 		if err := v.err(); err != nil {
 			return nil, err
 		}
-		k, err := s.use(ctx, call, c, "kms:ListResourceTags", in.KeyID, keysOnly)
+		k, err := s.use(ctx, call, &conditions{caller: c}, "kms:ListResourceTags", in.KeyID, keysOnly)
 		if err != nil {
 			return nil, err
 		}
@@ -209,10 +209,14 @@ func (s *Service) ListResourceTags(ctx context.Context, c *authn.Caller, in *Lis
 	})
 }
 
-// recordKey returns what runs last in a transaction that changes a key: the
-// call's record, which names the key.
+// recordKey returns what runs last in a transaction that changes a key: the check
+// that it is a key which the caller was allowed to change, and the call's record,
+// which names it.
 func recordKey(call *authz.Call) key.Also {
 	return func(tx meta.Txn, k *key.Key) error {
+		if err := call.Covers(k.ARN); err != nil {
+			return err
+		}
 		call.Response("keyId", k.ARN)
 		return call.Record(tx)
 	}

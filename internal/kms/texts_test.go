@@ -249,7 +249,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 		wantError(t, "DescribeKey("+id+")", err, denied("DescribeKey"))
 		_, err = b.Encrypt(t.Context(), foreign, &EncryptInput{KeyID: id, Plaintext: Plaintext("x")})
 		wantError(t, "Encrypt("+id+")", err, denied("Encrypt"))
-		_, err = b.CheckKey(t.Context(), foreign, id)
+		_, err = b.CheckKey(t.Context(), foreign, "GenerateDataKey", id, nil)
 		wantError(t, "CheckKey("+id+")", err, denied("GenerateDataKey"))
 		if !strings.Contains(id, ":alias/") {
 			_, err = b.DisableKey(t.Context(), foreign, &KeyInput{id})
@@ -279,16 +279,16 @@ func TestUsersAreDenied(t *testing.T) {
 		action, resource string
 		do               func(c *authn.Caller) error
 	}{
-		{"Encrypt", k.ARN, func(c *authn.Caller) error {
+		{"Encrypt", " on resource: " + k.ARN, func(c *authn.Caller) error {
 			_, err := b.Encrypt(t.Context(), c, &EncryptInput{KeyID: k.KeyID, Plaintext: Plaintext("x")})
 			return err
 		}},
-		{"EnableKey", k.ARN, func(c *authn.Caller) error { _, err := b.EnableKey(t.Context(), c, &KeyInput{k.KeyID}); return err }},
-		{"ListKeys", "*", func(c *authn.Caller) error { _, err := b.ListKeys(t.Context(), c, &ListKeysInput{}); return err }},
-		{"CreateKey", "*", func(c *authn.Caller) error { _, err := b.CreateKey(t.Context(), c, &CreateKeyInput{}); return err }},
+		{"EnableKey", " on resource: " + k.ARN, func(c *authn.Caller) error { _, err := b.EnableKey(t.Context(), c, &KeyInput{k.KeyID}); return err }},
+		{"ListKeys", "", func(c *authn.Caller) error { _, err := b.ListKeys(t.Context(), c, &ListKeysInput{}); return err }},
+		{"CreateKey", "", func(c *authn.Caller) error { _, err := b.CreateKey(t.Context(), c, &CreateKeyInput{}); return err }},
 	}
 	for _, tt := range tests {
 		wantError(t, tt.action, tt.do(user), "AccessDeniedException: User: "+user.ARN+" is not authorized to perform: kms:"+tt.action+
-			" on resource: "+tt.resource+because+tt.action+" action")
+			tt.resource+because+tt.action+" action")
 	}
 }

@@ -174,7 +174,7 @@ func TestRefusalsAreRecorded(t *testing.T) {
 			_, err := b.CreateKey(t.Context(), self, &CreateKeyInput{MultiRegion: true})
 			return err
 		}},
-		{"CreateGrant", func() error { return b.Refuse(t.Context(), self, "CreateGrant", NotImplemented("no")) }},
+		{"CreateKey", func() error { return b.Refuse(t.Context(), self, "CreateKey", NotImplemented("no")) }},
 	}
 	for _, tt := range tests {
 		err := tt.do()
@@ -205,7 +205,7 @@ func TestForwardedCallsAreRecorded(t *testing.T) {
 	if _, err := b.OpenDataKey(t.Context(), self, arn, blob, object); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.CheckKey(t.Context(), self, arn); err != nil {
+	if _, err := b.CheckKey(t.Context(), self, "Decrypt", arn, object); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.ManagedS3Key(t.Context(), self); err != nil {

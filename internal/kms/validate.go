@@ -116,8 +116,11 @@ func (v *checker) page(limit *int32, marker string) {
 
 // alias checks an alias name as far as the API model describes it; what its
 // prefix must be is checked by [aliasName].
-func (v *checker) alias(member, name string) {
-	v.required(member, name, 256)
+func (v *checker) alias(member, name string) { v.named(member, name, 256) }
+
+// named checks a name of letters, digits and a few signs that must be there.
+func (v *checker) named(member, name string, most int) {
+	v.required(member, name, most)
 	for _, r := range name {
 		switch {
 		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', strings.ContainsRune(":/_-", r):
@@ -128,8 +131,7 @@ func (v *checker) alias(member, name string) {
 	}
 }
 
-// tokens checks grant tokens. Those of a right shape are refused by
-// [refuseTokens], because no grant exists.
+// tokens checks the shape of grant tokens; [Service.checkTokens] opens them.
 func (v *checker) tokens(tokens []string) {
 	v.count("grantTokens", len(tokens), maxTokens)
 	for i, t := range tokens {
@@ -149,14 +151,6 @@ func checkContext(encryptionContext map[string]string) error {
 	}
 	if n > maxContext {
 		return fault("ValidationException", "The encryption context is larger than %d bytes.", maxContext)
-	}
-	return nil
-}
-
-// refuseTokens refuses grant tokens: this server makes none, so none is valid.
-func refuseTokens(tokens []string) error {
-	if len(tokens) > 0 {
-		return fault("InvalidGrantTokenException", "The grant token is not valid.")
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ import (
 	"coffer/internal/authz"
 	"coffer/internal/awserr"
 	"coffer/internal/awsjson"
+	"coffer/internal/identity"
 	"coffer/internal/key"
 	"coffer/internal/kms"
 	"coffer/internal/meta/mem"
@@ -95,7 +96,13 @@ func newHandler(t testing.TB, authenticate Authenticate) *Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tr.Close(context.Background()) })
-	return New(kms.New(kms.Config{Keys: keys, Gate: authz.NewGate(tr)}), authenticate)
+	identities := identity.New(identity.Config{Meta: store})
+	t.Cleanup(func() { identities.Close(context.Background()) })
+	if _, err := identities.CreateAccount(t.Context(), account, "account", nil); err != nil {
+		t.Fatal(err)
+	}
+	gate := authz.New(authz.Config{Trail: tr, Identities: identities})
+	return New(kms.New(kms.Config{Keys: keys, Gate: gate, Principals: identities}), authenticate)
 }
 
 // call serves one call and returns its status and the answer as text.
@@ -193,7 +200,7 @@ func TestServeCall(t *testing.T) {
 		{"no JSON", "ListKeys", `{`, 400, `{"__type":"SerializationException","message":"the request body ends too early"}`},
 		{"wrong type", "DescribeKey", `{"KeyId":5}`, 400, `{"__type":"SerializationException","message":"NUMBER_VALUE can not be converted to a String"}`},
 		{"duplicate", "DescribeKey", `{"KeyId":"a","KeyId":"b"}`, 400, `{"__type":"SerializationException","message":"a member of an object in the request body stands twice"}`},
-		{"not implemented", "CreateGrant", `{}`, 501, `{"__type":"NotImplemented","message":"CreateGrant is not implemented by this server."}`},
+		{"not implemented", "Sign", `{}`, 501, `{"__type":"NotImplemented","message":"Sign is not implemented by this server."}`},
 		{"unknown", "MakeCoffee", `{}`, 400, `{"__type":"UnknownOperationException","message":"The target names no operation of KMS."}`},
 		{"empty", "", `{}`, 400, `{"__type":"UnknownOperationException","message":"The target names no operation of KMS."}`},
 	}
@@ -309,9 +316,14 @@ func TestSDK(t *testing.T) {
 		t.Errorf("DescribeKey = %v; want a NotFoundException", err)
 	}
 	_, err = client.CreateGrant(ctx, &sdk.CreateGrantInput{KeyId: id, GranteePrincipal: aws.String(self.ARN), Operations: []types.GrantOperation{types.GrantOperationDecrypt}})
+	disabled = nil
+	if !errors.As(err, &disabled) {
+		t.Errorf("CreateGrant = %v; want a DisabledException", err)
+	}
+	_, err = client.GetPublicKey(ctx, &sdk.GetPublicKeyInput{KeyId: id})
 	var other smithy.APIError
 	if !errors.As(err, &other) || other.ErrorCode() != "NotImplemented" {
-		t.Errorf("CreateGrant = %v; want NotImplemented", err)
+		t.Errorf("GetPublicKey = %v; want NotImplemented", err)
 	}
 	scheduled, err := client.ScheduleKeyDeletion(ctx, &sdk.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: aws.Int32(7)})
 	if err != nil || scheduled.KeyState != types.KeyStatePendingDeletion || (time.Until(*scheduled.DeletionDate)-7*24*time.Hour).Abs() > time.Minute {

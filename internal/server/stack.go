@@ -221,7 +221,7 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 		return err
 	}
 	s.onClose(func() error { s.Objects.Close(); return nil })
-	s.KMS = kms.New(kms.Config{Keys: s.Keys, Gate: s.Gate, Log: s.log})
+	s.KMS = kms.New(kms.Config{Keys: s.Keys, Gate: s.Gate, Principals: s.Identity, Log: s.log})
 	s.S3 = s3.New(s3.Config{
 		Objects: s.Objects, Keys: dataKeys{s.KMS, s.Keys}, Gate: s.Gate, Owners: owners{s.Identity}, Principals: s.Identity,
 		AllowCustomerKeys: cfg.AllowSSEC,
