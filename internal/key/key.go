@@ -2,7 +2,6 @@ package key
 
 import (
 	"encoding/hex"
-	"sync/atomic"
 	"time"
 
 	"coffer/internal/arn"
@@ -63,6 +62,7 @@ const (
 	AliasPrefix           = "alias/"
 	ReservedAliasPrefix   = "alias/aws/"
 	defaultCacheEntries   = 100_000
+	cachedPolicies        = 1_000 // texts of up to 32 KiB
 	maxIdentifierOfOthers = 2048
 )
 
@@ -111,22 +111,25 @@ type Key struct {
 	Aliases   []string
 	HasGrants bool
 
-	compiled atomic.Pointer[policy.Named]
+	compiled *policy.Named // filled in by Get
 }
 
-// CompiledPolicy returns the key policy for decisions. It is compiled once for
-// each time that the key is read from its rows.
+// CompiledPolicy returns the key policy for decisions. Of a key that Get and its
+// kin returned it was compiled before, once for all keys with the same text.
 func (k *Key) CompiledPolicy() *policy.Named {
-	if p := k.compiled.Load(); p != nil {
-		return p
+	if k.compiled != nil {
+		return k.compiled
 	}
-	// Without a policy that can be read at all, the decision denies.
-	compiled, err := policy.Load(k.Policy, policy.KindKey)
+	return &policy.Named{Name: k.ARN, Policy: compile(k.Policy)}
+}
+
+// compile returns a key policy for decisions, or nil if it can't be read at all:
+// decisions take that for a denial.
+func compile(text string) *policy.Policy {
+	p, err := policy.Load(text, policy.KindKey)
 	if err != nil {
-		compiled = nil
+		return nil
 	}
-	p := &policy.Named{Name: k.ARN, Policy: compiled}
-	k.compiled.Store(p)
 	return p
 }
 

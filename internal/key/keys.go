@@ -42,6 +42,7 @@ type Keys struct {
 	aliases   *cache[aliasName, string] // to key ID
 	services  *cache[string, Secret]    // by account
 	granted   *cache[grantee, []policy.Grant]
+	policies  *cache[string, *policy.Policy] // by text
 
 	// destroy is held by the one destruction at a time, and taken first.
 	destroy sync.Mutex
@@ -87,6 +88,7 @@ func Open(ctx context.Context, cfg Config) (*Keys, error) {
 	k.aliases = newCache[aliasName, string](entries, nil)
 	k.services = newCache[string](entries, (*Secret).Wipe)
 	k.granted = newCache[grantee, []policy.Grant](entries, nil)
+	k.policies = newCache[string, *policy.Policy](cachedPolicies, nil)
 
 	behind, err := k.claim(ctx)
 	if err != nil {
@@ -110,6 +112,7 @@ func (k *Keys) Close() {
 	k.aliases.clear()
 	k.services.clear()
 	k.granted.clear()
+	k.policies.clear()
 }
 
 // Get returns the key, in its newest committed state, or ErrNotFound.
@@ -133,8 +136,20 @@ func (k *Keys) Get(ctx context.Context, ref Ref) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	key.compiled = &policy.Named{Name: key.ARN, Policy: k.compile(key.Policy)}
 	k.keys.put(era, ref, key)
 	return key, nil
+}
+
+// compile is compile with one result for each text: most keys of an account have
+// the same policy.
+func (k *Keys) compile(text string) *policy.Policy {
+	p, era, ok := k.policies.get(text)
+	if !ok {
+		p = compile(text)
+		k.policies.put(era, text, p)
+	}
+	return p
 }
 
 // A CreateInput describes a key to create.

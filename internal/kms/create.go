@@ -106,12 +106,14 @@ func (s *Service) CreateKey(ctx context.Context, c *authn.Caller, in *CreateKeyI
 		if err := call.Ask(ctx, &authz.Ask{Action: "kms:CreateKey", Resource: "*", Account: c.Account, Keys: q}); err != nil {
 			return nil, err
 		}
+		planned := &conditions{caller: c, tags: in.Tags, puts: true, bypass: in.BypassPolicyLockoutSafetyCheck, key: &key.Key{
+			Spec: spec(in), Usage: orDefault(in.KeyUsage, key.UsageEncryptDecrypt), Origin: orDefault(in.Origin, key.OriginAWSKMS), Tags: keyTags(in.Tags)}}
 		if len(in.Tags) > 0 {
 			// An identity policy must allow it: no key policy is in force yet.
 			//
 			// Source: AWS KMS Developer Guide, "Controlling access to tags",
 			// read 2026-11-21.
-			err := call.Ask(ctx, &authz.Ask{Action: "kms:TagResource", Resource: name, Account: c.Account, Policy: delegating(c.Account), Keys: q})
+			err := call.Ask(ctx, &authz.Ask{Action: "kms:TagResource", Resource: name, Account: c.Account, Policy: delegating(c.Account), Keys: planned})
 			if err != nil {
 				return nil, err
 			}
@@ -121,7 +123,7 @@ func (s *Service) CreateKey(ctx context.Context, c *authn.Caller, in *CreateKeyI
 		}
 		text := defaultPolicy(c.Account)
 		if in.Policy != "" {
-			if text, err = s.newPolicy(ctx, q, name, in.Policy); err != nil {
+			if text, err = s.newPolicy(ctx, planned, name, in.Policy); err != nil {
 				return nil, err
 			}
 		}
