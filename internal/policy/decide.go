@@ -78,8 +78,7 @@ func (e *evaluator) decide() Decision {
 		return d
 	}
 	var a answers
-	var one, other [1]Named
-	a.resourcePolicies, a.boundaryPolicies = one[:0], other[:0]
+	a.resourcePolicies, a.boundaryPolicies = e.single(0, in.ResourcePolicy), e.single(1, in.Boundary)
 	if e.denied(&f, &a, &d) {
 		return d
 	}
@@ -238,9 +237,6 @@ func (e *evaluator) denied(f *facts, a *answers, d *Decision) bool {
 		deny(LayerEndpoint, in.Endpoint, a.endpoint.deny)
 	}
 	if in.ResourcePolicy != nil || e.slow != nil {
-		if in.ResourcePolicy != nil {
-			a.resourcePolicies = append(a.resourcePolicies, *in.ResourcePolicy)
-		}
 		a.resource = e.scan(f.resource, a.resourcePolicies, 0, true)
 		if a.resource.denied() && !f.ownsBlock {
 			deny(f.resource, a.resourcePolicies, a.resource.deny)
@@ -252,9 +248,6 @@ func (e *evaluator) denied(f *facts, a *answers, d *Decision) bool {
 			deny(LayerIdentity, in.Identity, a.identity.deny)
 		}
 		if in.Boundary != nil || e.slow != nil {
-			if in.Boundary != nil {
-				a.boundaryPolicies = append(a.boundaryPolicies, *in.Boundary)
-			}
 			a.boundary = e.scan(LayerBoundary, a.boundaryPolicies, 0, false)
 			if a.boundary.denied() {
 				deny(LayerBoundary, a.boundaryPolicies, a.boundary.deny)
@@ -269,6 +262,15 @@ func (e *evaluator) denied(f *facts, a *answers, d *Decision) bool {
 		e.grants(a)
 	}
 	return found
+}
+
+// single returns a policy, or none, as a list, in the i-th of two places.
+func (e *evaluator) single(i int, n *Named) []Named {
+	if n == nil {
+		return nil
+	}
+	e.singles[i] = *n
+	return e.singles[i : i+1]
 }
 
 // levels returns the policies of an organization's levels; one empty level if there

@@ -19,6 +19,7 @@ type evaluator struct {
 	known         []known  // condition keys that were looked up
 	room          []string // where their values are
 	text          []byte   // scratch: a pattern with its variables filled in
+	singles       [2]Named // the resource policy and the boundary
 	slow          *slow    // nil in Evaluate
 }
 
@@ -36,7 +37,7 @@ func begin(in *Input) (*evaluator, bool) {
 
 // end gives e back and lets go of what it refers to.
 func (e *evaluator) end() {
-	e.in, e.slow = nil, nil
+	e.in, e.slow, e.singles = nil, nil, [2]Named{}
 	clear(e.known)
 	clear(e.room[:cap(e.room)])
 	e.known, e.room = e.known[:0], e.room[:0]
