@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"coffer/internal/arn"
 	"coffer/internal/identity"
 	"coffer/internal/meta"
 	"coffer/internal/revision"
@@ -61,6 +62,10 @@ type NewAccount struct {
 	// RootKey gives the account a root access key. The name must then be one that
 	// no other account has: it becomes a profile name.
 	RootKey bool
+	// Role is the name of a role that administers the account and that the
+	// organization's management account may assume; none if empty.
+	Role string
+	Tags []Tag
 }
 
 // CreateAccount makes an account of the server. It returns the account and, if one
@@ -100,7 +105,13 @@ func (s *Store) CreateAccount(ctx context.Context, in NewAccount, also func(meta
 					return err
 				}
 			}
-			return errors.Join(revision.Bump(tx), also(tx, made))
+			if err := s.furnish(tx, made, in); err != nil {
+				return err
+			}
+			if err := also(tx, made); err != nil {
+				return err
+			}
+			return revision.Bump(tx)
 		})
 		return err
 	}
@@ -121,6 +132,31 @@ func (s *Store) CreateAccount(ctx context.Context, in NewAccount, also func(meta
 	}
 	return made, k, nil
 }
+
+// furnish gives a new account its tags and its role.
+func (s *Store) furnish(tx meta.Txn, a *Account, in NewAccount) error {
+	if a.Org == "" {
+		return nil
+	}
+	if err := setTags(tx, a.Org, a.ID, in.Tags); err != nil {
+		return err
+	}
+	if in.Role == "" {
+		return nil
+	}
+	org, err := loadOrg(tx, a.Org)
+	if err != nil {
+		return err
+	}
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + arn.Root(org.Management) + `"},"Action":"sts:AssumeRole"}]}`
+	return s.cfg.Identity.AddRole(tx, a.ID, identity.NewRole{Name: in.Role, Trust: trust}, administrator)
+}
+
+// administrator is the managed policy of the role that lets the management account in.
+//
+// Source: AWS Organizations User Guide, "Accessing member accounts that have
+// OrganizationAccountAccessRole", read 2026-11-21.
+const administrator = "arn:" + arn.Partition + ":iam::aws:policy/AdministratorAccess"
 
 // admit writes the row of a new account, and lets it join the organization of its
 // creator.
@@ -168,7 +204,7 @@ func (s *Store) join(tx meta.Txn, orgID string, org *orgRow, id string, how Join
 	row.Org, row.Parent, row.Method, row.Joined = orgID, org.Root, how, s.now().UnixMilli()
 	err = errors.Join(put(tx, rowAccount+id, row),
 		tx.Put([]byte(rowMember+orgID+"/"+id), nil),
-		tx.Put([]byte(rowChild+org.Root+"/"+id), nil))
+		tx.Put([]byte(rowChild+org.Root+"/"+id), nil), attachDefaults(tx, orgID, org, id))
 	return row.account(id), err
 }
 
