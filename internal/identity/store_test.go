@@ -22,10 +22,12 @@ var testTime = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 const account = "123456789012"
 
+func newStoreNow() time.Time { return testTime }
+
 // newStore returns a store, and the same rows as a restarted server sees them.
 func newStore(t *testing.T) (s, restarted *Store) {
 	t.Helper()
-	cfg := Config{Meta: mem.New(), Now: func() time.Time { return testTime }}
+	cfg := Config{Meta: mem.New(), Now: newStoreNow}
 	t.Cleanup(func() { cfg.Meta.Close() })
 	return New(cfg), New(cfg)
 }
