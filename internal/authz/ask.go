@@ -24,9 +24,10 @@ type Ask struct {
 	// NoRCP is set for the resources that resource control policies do not affect,
 	// such as AWS managed keys.
 	NoRCP bool
-	// RestrictPublic, ACLAllows and ACLName are as in policy.Input.
+	// RestrictPublic, ACLAllows, PublicACL and ACLName are as in policy.Input.
 	RestrictPublic bool
 	ACLAllows      bool
+	PublicACL      bool
 	ACLName        string
 
 	// Keys tells the condition keys of the service ("s3:prefix", "kms:viaservice",

@@ -130,7 +130,7 @@ func (e *evaluation) gather(ctx context.Context, g *Gate, c *authn.Caller, a *As
 		in.Account = c.Account
 	}
 	in.ResourcePolicy, in.Grants, in.RestrictPublic = a.Policy, a.Grants, a.RestrictPublic
-	in.ACLAllows, in.ACLName = a.ACLAllows, a.ACLName
+	in.ACLAllows, in.PublicACL, in.ACLName = a.ACLAllows, a.PublicACL, a.ACLName
 	if err := e.principal(ctx, g, c); err != nil {
 		return err
 	}

@@ -276,7 +276,7 @@ func TestExplanations(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: Explain for %s = %v", when, reader, err)
 			}
-			if e.Action != "s3:GetObject" || e.Context["aws:PrincipalArn"] == nil {
+			if e.Action != "s3:GetObject" || e.Evaluation == nil || e.Context["aws:PrincipalArn"] == nil {
 				t.Errorf("%s: Explain for %s = %+v", when, reader, e)
 			}
 			if !slices.Equal(e.Withheld, want) {

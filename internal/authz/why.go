@@ -52,7 +52,7 @@ type Explanation struct {
 	SourceIP        string              `json:"sourceIPAddress"`
 	Message         string              `json:"message"`
 	Context         map[string][]string `json:"context"`
-	Decision        policy.Decision     `json:"decision"`
+	Evaluation      *policy.Explanation `json:"evaluation"`
 	// Withheld names the kinds of policies that the reader's account may not see.
 	Withheld []policy.Layer `json:"withheld,omitempty"`
 }
@@ -112,7 +112,7 @@ func (x *explanations) keep(c *authn.Caller, in *policy.Input, d *Denied, keys m
 	e := &Explanation{
 		ID: newID(now), Time: now.Truncate(time.Millisecond), Principal: d.Principal, Account: c.Account,
 		Action: in.Action, Resource: in.Resource, ResourceAccount: in.Account,
-		RequestID: c.RequestID, SourceIP: c.SourceIP, Message: d.Text(), Context: keys, Decision: d.Decision,
+		RequestID: c.RequestID, SourceIP: c.SourceIP, Message: d.Text(), Context: keys, Evaluation: policy.Explain(in),
 	}
 	x.mu.Lock()
 	if hour := now.Unix() / 3600; hour != x.hour {
@@ -283,11 +283,31 @@ func (g *Gate) Explain(ctx context.Context, account, id string) (*Explanation, e
 	if ownsPrincipal && ownsResource {
 		return e, nil
 	}
-	if onResourceSide(e.Decision.Layer) != ownsResource {
-		e.Decision.Match = policy.Match{}
-		e.Withheld = append(e.Withheld, e.Decision.Layer)
-	}
+	e.withhold(func(l policy.Layer) bool { return onResourceSide(l) != ownsResource })
 	return e, nil
+}
+
+// withhold takes out what policies of hidden kinds say. Which of the kinds denied
+// stays: the error message tells it, too.
+func (e *Explanation) withhold(hidden func(policy.Layer) bool) {
+	x := *e.Evaluation // which may be shared
+	x.Layers = slices.DeleteFunc(slices.Clone(x.Layers), func(l policy.LayerExplanation) bool { return hidden(l.Layer) })
+	x.Policies = slices.DeleteFunc(slices.Clone(x.Policies), func(p policy.PolicyExplanation) bool { return hidden(p.Layer) })
+	if hidden(policy.LayerGrant) {
+		x.Grants = nil
+	}
+	if hidden(x.Decision.Layer) {
+		x.Decision.Match = policy.Match{}
+	}
+	for _, p := range e.Evaluation.Policies {
+		if hidden(p.Layer) && !slices.Contains(e.Withheld, p.Layer) {
+			e.Withheld = append(e.Withheld, p.Layer)
+		}
+	}
+	if len(e.Evaluation.Grants) > 0 && hidden(policy.LayerGrant) {
+		e.Withheld = append(e.Withheld, policy.LayerGrant)
+	}
+	e.Evaluation = &x
 }
 
 // onResourceSide reports whether a kind of policy belongs to the account of the
