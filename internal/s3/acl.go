@@ -55,26 +55,36 @@ func (q *question) lists(ctx context.Context, a *authz.Ask, p *bucketPolicy) err
 		a.ACLName = "access control list of " + b.Name
 		return q.grants(ctx, a, b.ACL, permission)
 	}
-	if !q.r.aboutObject || !strings.Contains(q.Resource, "/") {
+	if q.r.put != nil && (q.Action == "s3:PutObjectAcl" || q.Action == "s3:PutObjectTagging") && !q.r.c.IsAnonymous() {
+		return q.ownedBy(a, q.r.c.Account, p) // the object to be written
+	}
+	if !q.r.aboutObject || q.Resource != q.r.resource {
 		return nil
 	}
 	v, err := q.r.existing(ctx)
 	if v == nil || err != nil {
 		return err
 	}
-	if owner := v.Owned(b); owner != b.Account {
-		a.Account, a.Policy = owner, nil
-		if p != nil {
-			if a.Policy, err = p.denials(); err != nil {
-				return err
-			}
-		}
+	if err := q.ownedBy(a, v.Owned(b), p); err != nil {
+		return err
 	}
 	if permission := objectPermissions[q.Action]; permission != "" {
 		a.ACLName = "access control list of " + q.Resource
 		return q.grants(ctx, a, v.ACL, permission)
 	}
 	return nil
+}
+
+// ownedBy makes the question one about an object that an account owns.
+func (q *question) ownedBy(a *authz.Ask, account string, p *bucketPolicy) (err error) {
+	if account == q.bucket.Account {
+		return nil
+	}
+	a.Account, a.Policy = account, nil
+	if p != nil {
+		a.Policy, err = p.denials()
+	}
+	return err
 }
 
 // grants sets whether a list gives a permission to the caller. What it gives to an
@@ -97,6 +107,7 @@ func (q *question) grants(ctx context.Context, a *authz.Ask, acl *object.ACL, pe
 				return err
 			}
 			a.ACLAllows = !block.IgnorePublicACLs
+			a.PublicACL = a.ACLAllows
 		case g.CanonicalID != "" && c.Account != "" && c.Account != a.Account:
 			if id == "" {
 				var err error

@@ -141,7 +141,7 @@ func (q *question) refresh(ctx context.Context, a *authz.Ask) error {
 func (q *question) fill(ctx context.Context, a *authz.Ask) error {
 	b := q.bucket
 	a.Account = b.Account
-	a.Policy, a.RestrictPublic, a.ACLAllows, a.ACLName = nil, false, false, ""
+	a.Policy, a.RestrictPublic, a.ACLAllows, a.PublicACL, a.ACLName = nil, false, false, false, ""
 	var p *bucketPolicy
 	if b.HasPolicy {
 		var err error
