@@ -67,20 +67,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, service stri
 	if err == nil {
 		answer, err = h.serve(r.Context(), w, c, service, text)
 	}
-	defer func() { clear(answer) }()
-	header := w.Header()
-	status := http.StatusOK
 	if err != nil {
-		e := encodable(err)
-		status, answer = e.Status, awsquery.EncodeError(apis[service].namespace, c.RequestID, e)
-		for _, f := range e.Headers {
-			header.Set(f.Name, f.Value)
-		}
+		h.WriteError(w, service, c.RequestID, err)
+		return
 	}
+	defer clear(answer)
+	write(w, http.StatusOK, c.RequestID, answer)
+}
+
+// WriteError answers a request to a service with an error.
+func (h *Handler) WriteError(w http.ResponseWriter, service, requestID string, err error) {
+	e := encodable(err)
+	for _, f := range e.Headers {
+		w.Header().Set(f.Name, f.Value)
+	}
+	write(w, e.Status, requestID, awsquery.EncodeError(apis[service].namespace, requestID, e))
+}
+
+func write(w http.ResponseWriter, status int, requestID string, answer []byte) {
+	header := w.Header()
 	header.Set("Content-Type", awsquery.AnswerType)
 	header.Set("Content-Length", strconv.Itoa(len(answer)))
 	header.Set("Cache-Control", "no-cache, no-store, must-revalidate, private")
-	header.Set("x-amzn-RequestId", c.RequestID)
+	header.Set("x-amzn-RequestId", requestID)
 	w.WriteHeader(status)
 	w.Write(answer) // whoever is gone gets nothing
 }

@@ -19,10 +19,13 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/awserr"
 	"coffer/internal/awsjson"
+	"coffer/internal/awsquery"
 	"coffer/internal/config"
+	"coffer/internal/iamapi"
 	"coffer/internal/kmsapi"
 	"coffer/internal/opsapi"
 	"coffer/internal/s3api"
+	"coffer/internal/sigv4"
 )
 
 // maxHeaderBytes bounds the request line and the headers. S3's own limits are 8
@@ -39,6 +42,7 @@ type router struct {
 	authn   *authn.Authenticator
 	s3      *s3api.Handler
 	kms     http.Handler
+	query   *iamapi.Handler
 	ops     *opsapi.Handler
 	metrics *opsapi.Metrics
 	slots   chan struct{}
@@ -55,6 +59,9 @@ func newRouter(s *Stack, cfg *config.Server, ops *opsapi.Handler, metrics *opsap
 	r.kms = kmsapi.New(s.KMS, func(req *http.Request) (*authn.Caller, []byte, error) {
 		return readJSON(s.Authn, "kms", req)
 	})
+	r.query = iamapi.New(iamapi.Services{IAM: s.IAM}, func(req *http.Request, service string) (*authn.Caller, []byte, error) {
+		return readQuery(s.Authn, service, req)
+	})
 	return r
 }
 
@@ -67,6 +74,17 @@ func readJSON(a *authn.Authenticator, service string, req *http.Request) (*authn
 	}
 	body, err := io.ReadAll(b)
 	return c, body, err
+}
+
+// readQuery authenticates a request of a service with the Query protocol and reads
+// its form.
+func readQuery(a *authn.Authenticator, service string, req *http.Request) (*authn.Caller, []byte, error) {
+	f, _ := req.Context().Value(factsKey{}).(authn.Facts)
+	c, form, err := a.Query(req, service, f)
+	if err != nil {
+		return a.Stranger(req, service, f), nil, err
+	}
+	return c, form, nil
 }
 
 type factsKey struct{}
@@ -108,6 +126,8 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.ops.ServeHTTP(rec, req)
 	case apiKMS:
 		r.kms.ServeHTTP(rec, req)
+	case apiIAM, apiSTS:
+		r.query.ServeHTTP(rec, req, api)
 	case apiS3:
 		r.s3.ServeHTTP(rec, req)
 	default:
@@ -120,6 +140,8 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 const (
 	apiS3  = "s3"
 	apiKMS = "kms"
+	apiIAM = "iam"
+	apiSTS = "sts"
 	apiOps = "coffer"
 	// apiOther is a service that an unsigned request names and Coffer lacks.
 	apiOther = "other"
@@ -136,7 +158,7 @@ func (r *router) api(req *http.Request) string {
 	service := authn.Service(req)
 	switch service {
 	case "":
-	case "kms", "iam", "sts", "organizations", "cloudtrail", "rolesanywhere":
+	case apiKMS, apiIAM, apiSTS, "organizations", "cloudtrail", "rolesanywhere":
 		return service
 	default:
 		return apiS3 // which refuses a scope that is not its own
@@ -147,11 +169,21 @@ func (r *router) api(req *http.Request) string {
 		}
 		return apiOther
 	}
-	if !onBucket && req.URL.Path == "/" && req.Method == http.MethodPost &&
-		strings.HasPrefix(req.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		return apiOther
+	if !onBucket && req.URL.Path == "/" && isQuery(req) {
+		return apiSTS // what needs no signature is of STS
 	}
 	return apiS3
+}
+
+// isQuery reports whether a request speaks the Query protocol.
+func isQuery(req *http.Request) bool {
+	switch req.Method {
+	case http.MethodPost:
+		return strings.HasPrefix(req.Header.Get("Content-Type"), awsquery.ContentType)
+	case http.MethodGet:
+		return sigv4.HasQueryParameter(req.URL.RawQuery, "Action")
+	}
+	return false
 }
 
 // slowDown refuses a request for which there is no slot.
@@ -162,6 +194,10 @@ func (r *router) slowDown(w http.ResponseWriter, req *http.Request, api string) 
 		w.Header().Set("Content-Type", awsjson.ContentType)
 		w.WriteHeader(e.Status)
 		_, _ = w.Write(awsjson.EncodeError(e))
+		return
+	}
+	if api == apiIAM || api == apiSTS {
+		r.query.WriteError(w, api, w.Header().Get("X-Amz-Request-Id"), awserr.New(503, "ServiceUnavailable", "Please reduce your request rate."))
 		return
 	}
 	r.s3.WriteError(w, req, awserr.New(503, "SlowDown", "Please reduce your request rate."))

@@ -57,7 +57,9 @@ func TestAPI(t *testing.T) {
 		{name: "unsigned", method: "GET", target: "/tour/a", want: apiS3},
 		{name: "unsigned KMS", method: "POST", target: "/", header: [2]string{"X-Amz-Target", "TrentService.Encrypt"}, want: apiKMS},
 		{name: "unsigned target", method: "POST", target: "/", header: [2]string{"X-Amz-Target", "AmazonSSM.GetParameter"}, want: apiOther},
-		{name: "unsigned Query", method: "POST", target: "/", header: [2]string{"Content-Type", form}, want: apiOther},
+		{name: "unsigned Query", method: "POST", target: "/", header: [2]string{"Content-Type", form}, want: apiSTS},
+		{name: "unsigned Query in the URL", method: "GET", target: "/?Action=AssumeRoleWithWebIdentity", want: apiSTS},
+		{name: "a bucket's host with that name", method: "GET", target: "/?Action=x", host: "tour.s3.example.com", want: apiS3},
 		{name: "a form to a bucket", method: "POST", target: "/tour", header: [2]string{"Content-Type", form}, want: apiS3},
 		{name: "a form to a bucket's host", method: "POST", target: "/", host: "tour.s3.example.com", header: [2]string{"Content-Type", form}, want: apiS3},
 		{name: "a bucket's form with files", method: "POST", target: "/", header: [2]string{"Content-Type", "multipart/form-data; boundary=x"}, want: apiS3},
@@ -149,7 +151,8 @@ func TestRequestsOfEachAPI(t *testing.T) {
 	}{
 		{"S3", "s3", "GET", "/", "", "", 200, "ListAllMyBucketsResult"},
 		{"KMS", "kms", "POST", "/", "TrentService.ListKeys", "{}", 200, `"Keys":[]`},
-		{"a service that is not built", "iam", "POST", "/", "", "Action=ListUsers", 501, "<Code>NotImplemented</Code>"},
+		{"IAM", "iam", "GET", "/?Action=ListUsers&Version=2010-05-08", "", "", 200, "<ListUsersResult><Users></Users><IsTruncated>false</IsTruncated></ListUsersResult>"},
+		{"a service that is not built", "cloudtrail", "POST", "/", "", "Action=ListUsers", 501, "<Code>NotImplemented</Code>"},
 		{"Coffer", "coffer", "GET", opsapi.Prefix + "clock", "", "", 200, `"now"`},
 		{"KMS signed for S3", "s3", "POST", "/", "TrentService.ListKeys", "{}", 405, "MethodNotAllowed"},
 	}

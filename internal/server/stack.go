@@ -18,6 +18,7 @@ import (
 	"coffer/internal/calendar"
 	"coffer/internal/config"
 	"coffer/internal/durable"
+	"coffer/internal/iam"
 	"coffer/internal/identity"
 	"coffer/internal/key"
 	"coffer/internal/kms"
@@ -53,6 +54,7 @@ type Stack struct {
 	Gate     *authz.Gate
 	Objects  *object.Store
 	KMS      *kms.Service
+	IAM      *iam.Service
 	S3       *s3.Service
 	Authn    *authn.Authenticator
 
@@ -222,6 +224,7 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 	}
 	s.onClose(func() error { s.Objects.Close(); return nil })
 	s.KMS = kms.New(kms.Config{Keys: s.Keys, Gate: s.Gate, Principals: s.Identity, Log: s.log})
+	s.IAM = iam.New(iam.Config{Identity: s.Identity, Gate: s.Gate, Log: s.log})
 	s.S3 = s3.New(s3.Config{
 		Objects: s.Objects, Keys: dataKeys{s.KMS, s.Keys}, Gate: s.Gate, Owners: owners{s.Identity}, Principals: s.Identity,
 		AllowCustomerKeys: cfg.AllowSSEC,
