@@ -120,8 +120,11 @@ func (k *Key) CompiledPolicy() *policy.Named {
 	if k.compiled != nil {
 		return k.compiled
 	}
-	return &policy.Named{Name: k.ARN, Policy: compile(k.Policy)}
+	return &policy.Named{Name: policyName, Policy: compile(k.Policy)}
 }
+
+// policyName is what explanations call a key policy.
+const policyName = "key policy"
 
 // compile returns a key policy for decisions, or nil if it can't be read at all:
 // decisions take that for a denial.

@@ -136,7 +136,7 @@ func (k *Keys) Get(ctx context.Context, ref Ref) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	key.compiled = &policy.Named{Name: key.ARN, Policy: k.compile(key.Policy)}
+	key.compiled = &policy.Named{Name: policyName, Policy: k.compile(key.Policy)}
 	k.keys.put(era, ref, key)
 	return key, nil
 }

@@ -203,7 +203,7 @@ func defaultPolicy(account string) string {
 // delegating returns the default policy of an account's keys for decisions: the
 // account's own policies decide.
 func delegating(account string) *policy.Named {
-	return load("key-default-1", defaultPolicy(account))
+	return load("key policy", defaultPolicy(account))
 }
 
 // load returns a key policy for decisions. One that can't be read denies.
@@ -216,7 +216,7 @@ func load(name, text string) *policy.Named {
 }
 
 // closed returns the policy of a key that nobody may use.
-func closed(name string) *policy.Named { return load(name, `{"Version":"2012-10-17","Statement":[]}`) }
+func closed() *policy.Named { return load("key policy", `{"Version":"2012-10-17","Statement":[]}`) }
 
 // Texts of refused key policies.
 //
@@ -248,7 +248,7 @@ func (s *Service) newPolicy(ctx context.Context, q *conditions, name, text strin
 		return saved, nil
 	}
 	err = s.gate.Ask(ctx, q.caller, &authz.Ask{Action: "kms:PutKeyPolicy", Resource: name, Account: q.caller.Account,
-		Policy: load(name, saved), Keys: q})
+		Policy: load("key policy", saved), Keys: q})
 	if isDenial(err) {
 		return "", fault("MalformedPolicyDocumentException", lockedOut)
 	}

@@ -140,7 +140,7 @@ func (s *Service) authorize(ctx context.Context, call decider, q *conditions, ac
 		}
 	}
 	if q.caller.IsAnonymous() {
-		a.Policy, a.Grants = closed(k.ARN), nil // KMS has no anonymous callers, whoever the policy names
+		a.Policy, a.Grants = closed(), nil // KMS has no anonymous callers, whoever the policy names
 	} else if q.algorithm == "" {
 		a.Refresh = func(ctx context.Context, a *authz.Ask) error { return s.refresh(ctx, q, k.Ref, a) }
 	}
@@ -169,7 +169,7 @@ func (s *Service) refresh(ctx context.Context, q *conditions, ref key.Ref, a *au
 // refuse returns the denial for a key of another account that does not exist, or
 // that the caller can do nothing to: that of a key whose policy names nobody.
 func (s *Service) refuse(ctx context.Context, call decider, q *conditions, action, name, account string) error {
-	err := call.Ask(ctx, &authz.Ask{Action: action, Resource: name, Account: account, Policy: closed(name), Keys: q})
+	err := call.Ask(ctx, &authz.Ask{Action: action, Resource: name, Account: account, Policy: closed(), Keys: q})
 	if err == nil {
 		return authz.ErrNotCovered
 	}

@@ -76,6 +76,22 @@ type bench struct {
 	trail    *trail.Trail
 	identity *identity.Store
 	chains   chains
+
+	by *authn.Caller // who tries; self if nil
+}
+
+// as returns a bench on which c tries.
+func (b *bench) as(c *authn.Caller) *bench {
+	other := *b
+	other.by = c
+	return &other
+}
+
+func (b *bench) caller() *authn.Caller {
+	if b.by == nil {
+		return self
+	}
+	return b.by
 }
 
 // chains are what stands above accounts.

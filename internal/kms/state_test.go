@@ -65,51 +65,51 @@ func (b *bench) try(t *testing.T, operation, id string, blob []byte, alias, movi
 	ctx, in := t.Context(), &KeyInput{id}
 	switch operation {
 	case "CancelKeyDeletion":
-		_, err = b.CancelKeyDeletion(ctx, self, in)
+		_, err = b.CancelKeyDeletion(ctx, b.caller(), in)
 	case "CreateAlias":
-		_, err = b.CreateAlias(ctx, self, &CreateAliasInput{alias + "-2", id})
+		_, err = b.CreateAlias(ctx, b.caller(), &CreateAliasInput{alias + "-2", id})
 	case "Decrypt":
-		_, err = b.Decrypt(ctx, self, &DecryptInput{CiphertextBlob: blob})
+		_, err = b.Decrypt(ctx, b.caller(), &DecryptInput{CiphertextBlob: blob})
 	case "DeleteAlias":
-		_, err = b.DeleteAlias(ctx, self, &DeleteAliasInput{alias})
+		_, err = b.DeleteAlias(ctx, b.caller(), &DeleteAliasInput{alias})
 	case "DescribeKey":
-		_, err = b.DescribeKey(ctx, self, &DescribeKeyInput{KeyID: id})
+		_, err = b.DescribeKey(ctx, b.caller(), &DescribeKeyInput{KeyID: id})
 	case "DisableKey":
-		_, err = b.DisableKey(ctx, self, in)
+		_, err = b.DisableKey(ctx, b.caller(), in)
 	case "EnableKey":
-		_, err = b.EnableKey(ctx, self, in)
+		_, err = b.EnableKey(ctx, b.caller(), in)
 	case "Encrypt":
-		_, err = b.Encrypt(ctx, self, &EncryptInput{KeyID: id, Plaintext: Plaintext("x")})
+		_, err = b.Encrypt(ctx, b.caller(), &EncryptInput{KeyID: id, Plaintext: Plaintext("x")})
 	case "GenerateDataKey":
-		_, err = b.GenerateDataKey(ctx, self, &GenerateDataKeyInput{KeyID: id, KeySpec: "AES_256"})
+		_, err = b.GenerateDataKey(ctx, b.caller(), &GenerateDataKeyInput{KeyID: id, KeySpec: "AES_256"})
 	case "GenerateDataKeyWithoutPlaintext":
-		_, err = b.GenerateDataKeyWithoutPlaintext(ctx, self, &GenerateDataKeyWithoutPlaintextInput{KeyID: id, KeySpec: "AES_256"})
+		_, err = b.GenerateDataKeyWithoutPlaintext(ctx, b.caller(), &GenerateDataKeyWithoutPlaintextInput{KeyID: id, KeySpec: "AES_256"})
 	case "GetKeyPolicy":
-		_, err = b.GetKeyPolicy(ctx, self, &GetKeyPolicyInput{KeyID: id})
+		_, err = b.GetKeyPolicy(ctx, b.caller(), &GetKeyPolicyInput{KeyID: id})
 	case "GetKeyRotationStatus":
-		_, err = b.GetKeyRotationStatus(ctx, self, in)
+		_, err = b.GetKeyRotationStatus(ctx, b.caller(), in)
 	case "ListAliases":
-		_, err = b.ListAliases(ctx, self, &ListAliasesInput{KeyID: id})
+		_, err = b.ListAliases(ctx, b.caller(), &ListAliasesInput{KeyID: id})
 	case "ListGrants":
-		_, err = b.ListGrants(ctx, self, &ListGrantsInput{KeyID: id})
+		_, err = b.ListGrants(ctx, b.caller(), &ListGrantsInput{KeyID: id})
 	case "ListKeyPolicies":
-		_, err = b.ListKeyPolicies(ctx, self, &ListKeyPoliciesInput{KeyID: id})
+		_, err = b.ListKeyPolicies(ctx, b.caller(), &ListKeyPoliciesInput{KeyID: id})
 	case "ListResourceTags":
-		_, err = b.ListResourceTags(ctx, self, &ListResourceTagsInput{KeyID: id})
+		_, err = b.ListResourceTags(ctx, b.caller(), &ListResourceTagsInput{KeyID: id})
 	case "PutKeyPolicy":
-		_, err = b.PutKeyPolicy(ctx, self, &PutKeyPolicyInput{KeyID: id, Policy: defaultPolicy(account)})
+		_, err = b.PutKeyPolicy(ctx, b.caller(), &PutKeyPolicyInput{KeyID: id, Policy: defaultPolicy(account)})
 	case "ReEncrypt":
-		_, err = b.ReEncrypt(ctx, self, &ReEncryptInput{CiphertextBlob: blob, DestinationKeyID: id})
+		_, err = b.ReEncrypt(ctx, b.caller(), &ReEncryptInput{CiphertextBlob: blob, DestinationKeyID: id})
 	case "ScheduleKeyDeletion":
-		_, err = b.ScheduleKeyDeletion(ctx, self, &ScheduleKeyDeletionInput{KeyID: id})
+		_, err = b.ScheduleKeyDeletion(ctx, b.caller(), &ScheduleKeyDeletionInput{KeyID: id})
 	case "TagResource":
-		_, err = b.TagResource(ctx, self, &TagResourceInput{KeyID: id, Tags: []Tag{{"a", "b"}}})
+		_, err = b.TagResource(ctx, b.caller(), &TagResourceInput{KeyID: id, Tags: []Tag{{"a", "b"}}})
 	case "UntagResource":
-		_, err = b.UntagResource(ctx, self, &UntagResourceInput{KeyID: id, TagKeys: []string{"a"}})
+		_, err = b.UntagResource(ctx, b.caller(), &UntagResourceInput{KeyID: id, TagKeys: []string{"a"}})
 	case "UpdateAlias":
-		_, err = b.UpdateAlias(ctx, self, &UpdateAliasInput{moving, id})
+		_, err = b.UpdateAlias(ctx, b.caller(), &UpdateAliasInput{moving, id})
 	case "UpdateKeyDescription":
-		_, err = b.UpdateKeyDescription(ctx, self, &UpdateKeyDescriptionInput{id, ptr("new")})
+		_, err = b.UpdateKeyDescription(ctx, b.caller(), &UpdateKeyDescriptionInput{id, ptr("new")})
 	default:
 		t.Fatalf("the table has an unknown operation %s", operation)
 	}
