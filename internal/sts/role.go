@@ -339,12 +339,14 @@ var nobody = func() *policy.Policy {
 	return p
 }()
 
+var errRoleARN = fault(400, "ValidationError", "Request ARN is invalid")
+
 // assumable returns a role that the caller of o may assume by an action. Of one that
 // does not exist, the answer is the same as of one that the caller may not assume.
 func (s *Service) assumable(ctx context.Context, o *op, roleARN, action string, keys policy.MapContext, asked *RoleSession) (*identity.Effective, error) {
 	a, err := arn.Parse(roleARN)
 	if err != nil || a.Service != "iam" || a.Region != "" || !strings.HasPrefix(a.Resource, "role/") {
-		return nil, fault(400, "ValidationError", "Request ARN is invalid")
+		return nil, errRoleARN
 	}
 	found, err := s.role(ctx, a.Account, roleARN)
 	if err != nil {

@@ -18,6 +18,7 @@ package sts
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"net/http"
@@ -46,11 +47,15 @@ type Config struct {
 	Meta      meta.Store       // of the trail's records; required
 	Now       func() time.Time // calendar time; required
 	Explainer Explainer        // without it, no message can be decoded
-	// HTTP fetches the keys of identity providers. Without it, package sts makes
-	// one that speaks to public addresses alone, over TLS.
-	HTTP *http.Client
-	Rand io.Reader    // of access keys; crypto/rand if nil
-	Log  *slog.Logger // gets what clients are not told; discarded if nil
+	// Wall is wall time, by which the tokens of identity providers go; time.Now if
+	// nil.
+	Wall func() time.Time
+	// Dial connects to identity providers. Without it, the service connects to any
+	// address but those where only machines' own secrets are.
+	Dial  Dialer
+	Roots *x509.CertPool // that providers' certificates are under; the system's if nil
+	Rand  io.Reader      // of access keys; crypto/rand if nil
+	Log   *slog.Logger   // gets what clients are not told; discarded if nil
 }
 
 // A Service answers the operations. It is safe for concurrent use.
@@ -61,6 +66,8 @@ type Service struct {
 	meta     meta.Store
 	now      func() time.Time
 	explain  Explainer
+	wall     func() time.Time
+	keys     *providerKeys
 	rand     io.Reader
 	log      *slog.Logger
 }
@@ -69,8 +76,12 @@ type Service struct {
 func New(cfg Config) *Service {
 	s := &Service{
 		identity: cfg.Identity, gate: cfg.Gate, tokens: cfg.Tokens, meta: cfg.Meta, now: cfg.Now,
-		explain: cfg.Explainer, rand: cfg.Rand, log: cfg.Log,
+		explain: cfg.Explainer, wall: cfg.Wall, rand: cfg.Rand, log: cfg.Log,
 	}
+	if s.wall == nil {
+		s.wall = time.Now
+	}
+	s.keys = newProviderKeys(cfg.Dial, cfg.Roots, s.wall)
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}

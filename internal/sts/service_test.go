@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -37,7 +39,15 @@ type bench struct {
 	trail  *trail.Trail
 	now    time.Time
 	log    *strings.Builder
-	issuer *issuer // of web identities
+	dialTo func(ctx context.Context, network, address string) (net.Conn, error) // of identity providers
+}
+
+// dial connects to an identity provider, if the test has one.
+func (b *bench) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if b.dialTo == nil {
+		return nil, errors.New("no network")
+	}
+	return b.dialTo(ctx, network, address)
 }
 
 func newBench(t *testing.T) *bench {
@@ -53,9 +63,9 @@ func newBench(t *testing.T) *bench {
 	tokens := authn.NewTokens([32]byte{1})
 	b.authn = authn.New(authn.Config{Keys: b.ids, Tokens: tokens, Entities: b.ids, Usage: b.ids, Now: now, Region: region})
 	gate := authz.New(authz.Config{Trail: b.trail, Meta: b.store, Identities: b.ids, Alive: b.authn.Alive, Now: now})
-	b.issuer = newIssuer(t)
+
 	b.Service = New(Config{
-		Identity: b.ids, Gate: gate, Tokens: tokens, Meta: b.store, Now: now, HTTP: b.issuer.client,
+		Identity: b.ids, Gate: gate, Tokens: tokens, Meta: b.store, Now: now, Wall: now, Dial: b.dial,
 		Log: slog.New(slog.NewJSONHandler(b.log, nil)),
 	})
 	t.Cleanup(func() {
