@@ -118,13 +118,14 @@ func bumped(record Record) Record {
 // SetPolicy replaces a bucket's policy; an empty text removes it.
 func (s *Store) SetPolicy(ctx context.Context, b *Bucket, text string, record Record) error {
 	return s.meta.Update(ctx, func(txn meta.Txn) error {
-		now, err := current(txn, b)
+		now, err := s.current(txn, b)
 		if err != nil {
 			return err
 		}
-		now.PolicyChanges++
-		now.HasPolicy = text != ""
-		if now.HasPolicy {
+		changed := *now
+		changed.PolicyChanges++
+		changed.HasPolicy = text != ""
+		if changed.HasPolicy {
 			err = put(txn, policyRowKey(b.ID), policyRow{Text: text})
 		} else {
 			err = txn.Delete(policyRowKey(b.ID))
@@ -132,7 +133,7 @@ func (s *Store) SetPolicy(ctx context.Context, b *Bucket, text string, record Re
 		if err != nil {
 			return err
 		}
-		if err := put(txn, bucketRow(b.Name), now); err != nil {
+		if err := put(txn, bucketRow(b.Name), &changed); err != nil {
 			return err
 		}
 		return bumped(record)(txn)
@@ -143,7 +144,7 @@ func (s *Store) SetPolicy(ctx context.Context, b *Bucket, text string, record Re
 // returns ErrNoPolicy if there is none.
 func (s *Store) Policy(ctx context.Context, b *Bucket) (text string, change uint64, err error) {
 	err = s.meta.View(ctx, func(r meta.Reader) error {
-		now, err := current(r, b)
+		now, err := s.current(r, b)
 		if err != nil {
 			return err
 		}

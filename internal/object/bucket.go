@@ -66,7 +66,7 @@ func (s *Store) CreateBucket(ctx context.Context, b *Bucket, record Record) erro
 	}
 	b.Created = s.millis()
 	return s.meta.Update(ctx, func(txn meta.Txn) error {
-		old, err := bucketNamed(txn, b.Name)
+		old, err := s.buckets.named(txn, b.Name)
 		switch {
 		case err == nil && old.Account == b.Account:
 			return ErrBucketOwned
@@ -96,32 +96,21 @@ func (s *Store) CreateBucket(ctx context.Context, b *Bucket, record Record) erro
 	})
 }
 
-// Bucket returns the bucket of that name or ErrNoSuchBucket.
+// Bucket returns the bucket of that name or ErrNoSuchBucket. Callers share it and
+// change nothing in it.
 func (s *Store) Bucket(ctx context.Context, name string) (*Bucket, error) {
 	var b *Bucket
 	err := s.meta.View(ctx, func(r meta.Reader) (err error) {
-		b, err = bucketNamed(r, name)
+		b, err = s.buckets.named(r, name)
 		return err
 	})
 	return b, err
 }
 
-func bucketNamed(r meta.Reader, name string) (*Bucket, error) {
-	b := new(Bucket)
-	err := get(r, bucketRow(name), b)
-	if errors.Is(err, meta.ErrNotFound) {
-		return nil, ErrNoSuchBucket
-	}
-	if err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
 // current reads the bucket again inside a transaction: the name must still
 // belong to the bucket that the caller was authorized on.
-func current(r meta.Reader, b *Bucket) (*Bucket, error) {
-	now, err := bucketNamed(r, b.Name)
+func (s *Store) current(r meta.Reader, b *Bucket) (*Bucket, error) {
+	now, err := s.buckets.named(r, b.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +140,7 @@ func (s *Store) Buckets(ctx context.Context, account, prefix, after, region stri
 			return err
 		}
 		for _, name := range names {
-			b, err := bucketNamed(r, name)
+			b, err := s.buckets.named(r, name)
 			if err != nil {
 				return err
 			}
@@ -170,17 +159,18 @@ func (s *Store) Buckets(ctx context.Context, account, prefix, after, region stri
 }
 
 // UpdateBucket changes a bucket's configuration in one transaction. The
-// function change must not alter what names the bucket.
+// function change replaces fields, and not those that name the bucket.
 func (s *Store) UpdateBucket(ctx context.Context, b *Bucket, change func(*Bucket) error, record Record) error {
 	return s.meta.Update(ctx, func(txn meta.Txn) error {
-		now, err := current(txn, b)
+		now, err := s.current(txn, b)
 		if err != nil {
 			return err
 		}
-		if err := change(now); err != nil {
+		changed := *now
+		if err := change(&changed); err != nil {
 			return err
 		}
-		if err := put(txn, bucketRow(b.Name), now); err != nil {
+		if err := put(txn, bucketRow(b.Name), &changed); err != nil {
 			return err
 		}
 		return record(txn)
@@ -191,7 +181,7 @@ func (s *Store) UpdateBucket(ctx context.Context, b *Bucket, change func(*Bucket
 // are removed with it.
 func (s *Store) DeleteBucket(ctx context.Context, b *Bucket, record Record) error {
 	return s.meta.Update(ctx, func(txn meta.Txn) error {
-		if _, err := current(txn, b); err != nil {
+		if _, err := s.current(txn, b); err != nil {
 			return err
 		}
 		empty := true

@@ -293,7 +293,7 @@ func (c *checker) checkBuckets(ctx context.Context) error {
 		if _, err := r.Get(ownerRow(b.Account, b.Name)); errors.Is(err, meta.ErrNotFound) {
 			c.note(Finding{Severity: SeverityWarning, Kind: KindOwnerMissing, Bucket: b.Name, Detail: "account " + b.Account}, func(ctx context.Context) error {
 				return c.s.meta.Update(ctx, func(txn meta.Txn) error {
-					if _, err := current(txn, b); err != nil {
+					if _, err := c.s.current(txn, b); err != nil {
 						return err
 					}
 					return txn.Put(ownerRow(b.Account, b.Name), nil)
@@ -308,7 +308,7 @@ func (c *checker) checkBuckets(ctx context.Context) error {
 func (c *checker) checkOwners(ctx context.Context) error {
 	return c.walk(ctx, meta.Prefix([]byte(rowOwner)), func(r meta.Reader, k, _ []byte) ([]byte, error) {
 		account, name, ok := bytes.Cut(k[len(rowOwner):], []byte{0})
-		b, err := bucketNamed(r, string(name))
+		b, err := c.s.buckets.named(r, string(name))
 		if errors.Is(err, meta.ErrCorrupt) {
 			return nil, nil // found as a bucket
 		}
@@ -321,7 +321,7 @@ func (c *checker) checkOwners(ctx context.Context) error {
 		key := bytes.Clone(k)
 		c.note(Finding{Severity: SeverityWarning, Kind: KindOwnerStale, Bucket: string(name), Detail: "account " + string(account)}, func(ctx context.Context) error {
 			return c.s.meta.Update(ctx, func(txn meta.Txn) error {
-				now, err := bucketNamed(txn, string(name))
+				now, err := c.s.buckets.named(txn, string(name))
 				if err == nil && now.Account == string(account) {
 					return nil
 				}

@@ -49,7 +49,7 @@ func (s *Store) Delete(ctx context.Context, b *Bucket, key, versionID string, co
 	var done Deleted
 	err := s.meta.Update(ctx, func(txn meta.Txn) error {
 		done = Deleted{}
-		now, err := current(txn, b)
+		now, err := s.current(txn, b)
 		if err != nil {
 			return err
 		}
@@ -255,7 +255,7 @@ func (s *Store) place(txn meta.Txn, b *Bucket, key string, h *head, v *Version, 
 func (h *head) show(v *Version) {
 	h.Seq, h.VersionID, h.Modified, h.marker = v.Seq, v.ID, v.Modified, v.IsMarker
 	h.Size, h.ETag, h.StorageClass = v.Size(), v.ETag, v.Attributes.StorageClass
-	h.Algorithms, h.ChecksumType = v.Sums.Algorithms, v.Sums.Type
+	h.Algorithms, h.ChecksumType, h.Owner = v.Sums.Algorithms, v.Sums.Type, v.Owner
 }
 
 func (h *head) row(b *Bucket, key string) []byte {

@@ -69,7 +69,7 @@ func (s *Store) Objects(ctx context.Context, b *Bucket, l Listing) (*Page, error
 	page := new(Page)
 	err := s.meta.View(ctx, func(r meta.Reader) error {
 		*page = Page{}
-		if _, err := current(r, b); err != nil {
+		if _, err := s.current(r, b); err != nil {
 			return err
 		}
 		base := row(rowHead, b.ID[:])
@@ -119,7 +119,7 @@ func (s *Store) Objects(ctx context.Context, b *Bucket, l Listing) (*Page, error
 func (h *head) version(b *Bucket, key string) *Version {
 	return &Version{
 		ID: h.VersionID, Modified: h.Modified, ETag: h.ETag, Attributes: Attributes{StorageClass: h.StorageClass},
-		Sums: Sums{Algorithms: h.Algorithms, Type: h.ChecksumType}, Content: Content{Length: h.Size},
+		Sums: Sums{Algorithms: h.Algorithms, Type: h.ChecksumType}, Content: Content{Length: h.Size}, Owner: h.Owner,
 		Bucket: b.Name, BucketID: b.ID, Key: key, Seq: h.Seq, IsLatest: true,
 	}
 }
@@ -130,7 +130,7 @@ func (s *Store) Versions(ctx context.Context, b *Bucket, l Listing) (*Page, erro
 	page := new(Page)
 	err := s.meta.View(ctx, func(r meta.Reader) error {
 		*page = Page{}
-		if _, err := current(r, b); err != nil {
+		if _, err := s.current(r, b); err != nil {
 			return err
 		}
 		base := row(rowVersion, b.ID[:])

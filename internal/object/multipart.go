@@ -118,7 +118,7 @@ func (s *Store) CreateUpload(ctx context.Context, b *Bucket, u *Upload, seal *Se
 		return err
 	}
 	return s.meta.Update(ctx, func(txn meta.Txn) error {
-		if _, err := current(txn, b); err != nil {
+		if _, err := s.current(txn, b); err != nil {
 			return err
 		}
 		if err := put(txn, uploadRow(b.ID, u.Key, u.ID), u); err != nil {
@@ -207,7 +207,7 @@ func (s *Store) namePart(ctx context.Context, b *Bucket, u *Upload, number int, 
 		return nil, err
 	}
 	err = s.meta.Update(ctx, func(txn meta.Txn) error {
-		if _, err := current(txn, b); err != nil {
+		if _, err := s.current(txn, b); err != nil {
 			return err
 		}
 		if _, err := uploadAt(txn, b, u.Key, u.ID); err != nil {
@@ -566,7 +566,7 @@ func (s *Store) putTable(txn meta.Txn, v *Version, parts []Part) error {
 // Abort removes an upload and its parts.
 func (s *Store) Abort(ctx context.Context, b *Bucket, key, id string, record Record) error {
 	return s.meta.Update(ctx, func(txn meta.Txn) error {
-		if _, err := current(txn, b); err != nil {
+		if _, err := s.current(txn, b); err != nil {
 			return err
 		}
 		if _, err := uploadAt(txn, b, key, id); err != nil {
@@ -618,7 +618,7 @@ type UploadEntry struct {
 func (s *Store) Uploads(ctx context.Context, b *Bucket, l Listing) (entries []UploadEntry, truncated bool, err error) {
 	err = s.meta.View(ctx, func(r meta.Reader) error {
 		entries, truncated = nil, false
-		if _, err := current(r, b); err != nil {
+		if _, err := s.current(r, b); err != nil {
 			return err
 		}
 		base := row(rowUpload, b.ID[:])

@@ -105,7 +105,7 @@ func (s *Store) name(ctx context.Context, w *Write, got *sealedBody) (*Version, 
 // condition, chooses the version ID, lets wrap bind the content to it, and
 // makes v the newest version.
 func (s *Store) placeNew(txn meta.Txn, w *Write, v *Version, inline []byte, wrap func() error) error {
-	b, err := current(txn, w.Bucket)
+	b, err := s.current(txn, w.Bucket)
 	if err != nil {
 		return err
 	}

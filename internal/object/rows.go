@@ -190,6 +190,7 @@ type head struct {
 	StorageClass string               `cbor:"8,keyasint,omitempty"`
 	Algorithms   []checksum.Algorithm `cbor:"9,keyasint,omitempty"`
 	ChecksumType string               `cbor:"10,keyasint,omitempty"`
+	Owner        string               `cbor:"11,keyasint,omitempty"` // empty: the bucket's
 	marker       bool                 // where the row lies
 }
 

@@ -99,6 +99,7 @@ type Store struct {
 	room    func() error
 	minPart int64 // MinPartSize, or less in tests
 
+	buckets     bucketCache
 	sealedBytes atomic.Int64
 	intents     intentPool
 	pins        pins

@@ -9,13 +9,11 @@ import (
 )
 
 // Find returns the version of key that versionID names, or the current one if
-// it is empty. A delete marker is returned with ErrIsMarker.
+// it is empty. A delete marker is returned with ErrIsMarker. Of a bucket that is
+// gone nothing is found: rows are named for its ID, which no other bucket gets.
 func (s *Store) Find(ctx context.Context, b *Bucket, key, versionID string) (*Version, error) {
 	var v *Version
 	err := s.meta.View(ctx, func(r meta.Reader) (err error) {
-		if _, err = current(r, b); err != nil {
-			return err
-		}
 		if v, err = findOrCurrent(r, b, key, versionID); err != nil {
 			return err
 		}
@@ -73,7 +71,7 @@ func (s *Store) SetTags(ctx context.Context, b *Bucket, v *Version, tags []Tag, 
 // again reads v once more inside a transaction. It returns ErrChanged if the
 // version is gone or another stands in its place.
 func (s *Store) again(txn meta.Txn, b *Bucket, v *Version) (*Version, error) {
-	if _, err := current(txn, b); err != nil {
+	if _, err := s.current(txn, b); err != nil {
 		return nil, err
 	}
 	h, err := headOf(txn, b.ID, v.Key)

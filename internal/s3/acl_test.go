@@ -150,6 +150,11 @@ func TestForeignObjects(t *testing.T) {
 			if out.Owner.ID != w.canonical(wanted) {
 				t.Errorf("owner is %s; want %s", out.Owner.ID, wanted)
 			}
+			list, err := w.ListObjectVersions(ctx, root(owner), &ListObjectsInput{BucketInput: *bucketIn, MaxKeys: -1})
+			must(t, err)
+			if list.Entries[0].Owner.ID != w.canonical(wanted) {
+				t.Errorf("listed owner is %s; want %s", list.Entries[0].Owner.ID, wanted)
+			}
 			// The bucket's owner can always remove an object, and end it all.
 			if tt.foreign {
 				must(t, w.DeleteBucketPolicy(ctx, root(owner), bucketIn))

@@ -340,4 +340,3 @@ func TestGlob(t *testing.T) {
 		}
 	}
 }
-

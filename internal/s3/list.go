@@ -68,7 +68,11 @@ func (r *request) listObjects(in *ListObjectsInput, after string) (*ListObjectsO
 			continue
 		}
 		last = e.Version.Key
-		out.Contents = append(out.Contents, entry(e.Version, owner))
+		shown, err := r.entry(e.Version, owner)
+		if err != nil {
+			return nil, err
+		}
+		out.Contents = append(out.Contents, shown)
 	}
 	if p.Truncated {
 		out.NextMarker = last
@@ -77,8 +81,15 @@ func (r *request) listObjects(in *ListObjectsInput, after string) (*ListObjectsO
 	return out, nil
 }
 
-// entry is one object of a listing.
-func entry(v *object.Version, owner Owner) ObjectEntry {
+// entry is one object of a listing. The owner of the bucket owns it unless another
+// account kept it.
+func (r *request) entry(v *object.Version, owner Owner) (ObjectEntry, error) {
+	if account := v.Owned(r.bucket); account != r.bucket.Account {
+		var err error
+		if owner, err = r.owner(account); err != nil {
+			return ObjectEntry{}, err
+		}
+	}
 	e := ObjectEntry{
 		Key: v.Key, VersionID: v.ID, IsLatest: v.IsLatest, DeleteMarker: v.IsMarker, LastModified: v.LastModified(),
 		ETag: v.ETag, Size: v.Size(), StorageClass: classOr(v.Attributes.StorageClass), ChecksumType: v.Sums.Type, Owner: owner,
@@ -86,7 +97,7 @@ func entry(v *object.Version, owner Owner) ObjectEntry {
 	for _, a := range v.Sums.Algorithms {
 		e.Algorithms = append(e.Algorithms, string(a))
 	}
-	return e
+	return e, nil
 }
 
 // ListObjectVersions lists all versions and delete markers of a bucket.
@@ -132,7 +143,11 @@ func (r *request) listVersions(in *ListObjectsInput) (*ListObjectVersionsOutput,
 			out.NextKeyMarker = e.CommonPrefix
 			continue
 		}
-		out.Entries = append(out.Entries, entry(e.Version, owner))
+		shown, err := r.entry(e.Version, owner)
+		if err != nil {
+			return nil, err
+		}
+		out.Entries = append(out.Entries, shown)
 		out.NextKeyMarker, out.NextVersionIDMarker = e.Version.Key, e.Version.ID
 	}
 	if !p.Truncated {

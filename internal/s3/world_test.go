@@ -178,7 +178,9 @@ func (w *world) putPolicy(c *authn.Caller, bucket, text string) error {
 	return w.PutBucketPolicy(w.t.Context(), c, &PutBucketPolicyInput{BucketInput: BucketInput{Bucket: bucket}, Policy: []byte(text)})
 }
 
-func upload(data string) Upload { return Upload{Body: strings.NewReader(data), Length: int64(len(data))} }
+func upload(data string) Upload {
+	return Upload{Body: strings.NewReader(data), Length: int64(len(data))}
+}
 
 // put stores an object as c.
 func (w *world) put(c *authn.Caller, bucket, key string, change ...func(*PutObjectInput)) error {
