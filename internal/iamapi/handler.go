@@ -17,6 +17,7 @@ import (
 	"coffer/internal/awserr"
 	"coffer/internal/awsquery"
 	"coffer/internal/iam"
+	"coffer/internal/sts"
 )
 
 // An api is one of the two services.
@@ -36,6 +37,7 @@ type Authenticate func(r *http.Request, service string) (c *authn.Caller, form [
 // Services are what the operations call.
 type Services struct {
 	IAM *iam.Service
+	STS *sts.Service
 }
 
 // A Handler serves the APIs. It is safe for concurrent use.
