@@ -43,6 +43,12 @@ func (s *Store) Chain(ctx context.Context, account string) (*Chain, error) {
 	if ok {
 		return c, nil
 	}
+	return s.findChain(ctx, account, changes)
+}
+
+// findChain reads a chain, and remembers it if there was no change since changes.
+func (s *Store) findChain(ctx context.Context, account string, changes uint64) (*Chain, error) {
+	var c *Chain
 	err := s.view(ctx, func(r meta.Reader) (err error) {
 		c, err = s.readChain(r, account)
 		return err
