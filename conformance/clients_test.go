@@ -193,7 +193,7 @@ func TestCLIErrors(t *testing.T) {
 		{"s3api head-object --bucket BUCKET --key none", "(404) when calling the HeadObject operation: Not Found"},
 		{"s3api list-objects-v2 --bucket none-such", "(NoSuchBucket) when calling the ListObjectsV2 operation: The specified bucket does not exist"},
 		{"s3api get-object --bucket BUCKET --key o --range bytes=9- out", "(InvalidRange) when calling the GetObject operation: The requested range is not satisfiable"},
-		{"s3api put-bucket-policy --bucket BUCKET --policy {}", "(NotImplemented) when calling the PutBucketPolicy operation: "},
+		{"s3api put-bucket-policy --bucket BUCKET --policy {}", "(MalformedPolicy) when calling the PutBucketPolicy operation: Missing required field Statement"},
 		{"s3api complete-multipart-upload --bucket BUCKET --key o --upload-id none --multipart-upload Parts=[{ETag=x,PartNumber=1}]", "(NoSuchUpload) when calling the CompleteMultipartUpload operation: The specified upload does not exist."},
 		{"kms describe-key --key-id alias/none", "(NotFoundException) when calling the DescribeKey operation: Alias arn:aws:kms:us-east-1:123456789012:alias/none is not found."},
 		{"iam list-users", "(NotImplemented) when calling the ListUsers operation: "},

@@ -444,10 +444,11 @@ func testBucketConfigurations(t *testing.T, k *sdk) {
 	check(t, "GetBucketOwnershipControls", err)
 	want(t, "ownership", own.OwnershipControls.Rules[0].ObjectOwnership, types.ObjectOwnershipBucketOwnerEnforced)
 	// What could not be kept is refused, never ignored.
-	_, err = k.s3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &b, Policy: aws.String("{}")})
-	refused(t, "PutBucketPolicy", err, "NotImplemented")
+	_, err = k.s3.PutBucketWebsite(ctx, &s3.PutBucketWebsiteInput{Bucket: &b, WebsiteConfiguration: &types.WebsiteConfiguration{}})
+	refused(t, "PutBucketWebsite", err, "NotImplemented")
+	k.put(t, b, "o", "x")
 	_, err = k.s3.PutObjectAcl(ctx, &s3.PutObjectAclInput{Bucket: &b, Key: aws.String("o"), ACL: "public-read"})
-	refused(t, "PutObjectAcl", err, "NotImplemented")
+	refused(t, "PutObjectAcl", err, "AccessControlListNotSupported")
 	_, err = k.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &b, Key: aws.String("o"), ACL: "public-read"})
 	refused(t, "PutObject with an ACL", err, "AccessControlListNotSupported")
 	_, err = k.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &b, Key: aws.String("o"), ObjectLockMode: "COMPLIANCE",
