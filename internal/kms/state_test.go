@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -37,6 +38,7 @@ func TestKeyStates(t *testing.T) {
 			if _, err := b.CreateAlias(t.Context(), self, &CreateAliasInput{moving, spare.KeyID}); err != nil {
 				t.Fatal(err)
 			}
+			b.grant(t, CreateGrantInput{KeyID: k.KeyID, GranteePrincipal: self.ARN, Operations: []string{"DescribeKey"}})
 			b.into(t, k.KeyID, state)
 			err := b.try(t, operation, k.KeyID, blob, alias, moving)
 			if _, cleanup := b.DeleteAlias(t.Context(), self, &DeleteAliasInput{moving}); cleanup != nil {
@@ -52,8 +54,8 @@ func TestKeyStates(t *testing.T) {
 			wantError(t, operation, err, code+": "+k.ARN+" "+text)
 		})
 	}
-	if rows != 23*3 {
-		t.Errorf("%d rows; want those of 23 operations in 3 states", rows)
+	if rows != 26*3 {
+		t.Errorf("%d rows; want those of 26 operations in 3 states", rows)
 	}
 }
 
@@ -68,6 +70,19 @@ func (b *bench) try(t *testing.T, operation, id string, blob []byte, alias, movi
 		_, err = b.CancelKeyDeletion(ctx, b.caller(), in)
 	case "CreateAlias":
 		_, err = b.CreateAlias(ctx, b.caller(), &CreateAliasInput{alias + "-2", id})
+	case "CreateGrant":
+		_, err = b.CreateGrant(ctx, b.caller(), &CreateGrantInput{KeyID: id, GranteePrincipal: self.ARN, Operations: []string{"Encrypt"}})
+	case "RetireGrant", "RevokeGrant":
+		list, err := b.ListGrants(ctx, b.caller(), &ListGrantsInput{KeyID: id})
+		if err != nil || len(list.Grants) == 0 {
+			return fmt.Errorf("no grants to remove: %w", err)
+		}
+		if operation == "RetireGrant" {
+			_, err = b.RetireGrant(ctx, b.caller(), &RetireGrantInput{KeyID: id, GrantID: list.Grants[0].GrantID})
+		} else {
+			_, err = b.RevokeGrant(ctx, b.caller(), &RevokeGrantInput{KeyID: id, GrantID: list.Grants[0].GrantID})
+		}
+		return err
 	case "Decrypt":
 		_, err = b.Decrypt(ctx, b.caller(), &DecryptInput{CiphertextBlob: blob})
 	case "DeleteAlias":

@@ -43,6 +43,7 @@ func TestEvents(t *testing.T) {
 	alias := func(name string) string {
 		return `{"accountId":"` + account + `","type":"AWS::KMS::Alias","ARN":"arn:aws:kms:us-east-1:` + account + `:` + name + `"}`
 	}
+	var granted CreateGrantOutput
 	keyID := `{"keyId":"` + k.KeyID + `"}`
 	keyARN := `{"keyId":"` + k.ARN + `"}`
 	tests := []struct {
@@ -114,6 +115,23 @@ func TestEvents(t *testing.T) {
 			_, err := b.UpdateKeyDescription(t.Context(), self, &UpdateKeyDescriptionInput{k.KeyID, ptr("new")})
 			return err
 		}, `{"keyId":"` + k.KeyID + `","description":"new"}`, keyARN, "", "[" + resource(k) + "]", false},
+		{"CreateGrant", func() error {
+			g, err := b.CreateGrant(t.Context(), self, &CreateGrantInput{KeyID: k.KeyID, GranteePrincipal: self.ARN, Operations: []string{"Decrypt"}, Name: "n",
+				Constraints: &GrantConstraints{EncryptionContextSubset: map[string]string{"a": "b"}}})
+			if err == nil {
+				granted = *g
+			}
+			return err
+		}, `{"keyId":"` + k.KeyID + `","granteePrincipal":"` + self.ARN + `","operations":["Decrypt"],"name":"n","constraints":{"encryptionContextSubset":{"a":"b"}}}`,
+			`{"grantId":"GRANT","keyId":"` + k.ARN + `"}`, "", "[" + resource(k) + "]", false},
+		{"ListGrants", func() error {
+			_, err := b.ListGrants(t.Context(), self, &ListGrantsInput{KeyID: k.KeyID, GranteePrincipal: self.ARN})
+			return err
+		}, `{"keyId":"` + k.KeyID + `","granteePrincipal":"` + self.ARN + `"}`, "null", "", "[" + resource(k) + "]", true},
+		{"RetireGrant", func() error {
+			_, err := b.RetireGrant(t.Context(), self, &RetireGrantInput{GrantToken: granted.GrantToken})
+			return err
+		}, "null", keyARN, `{"grantId":"GRANT"}`, "[" + resource(k) + "]", false},
 		{"DisableKey", func() error { _, err := b.DisableKey(t.Context(), self, &KeyInput{k.KeyID}); return err }, keyID, keyARN, "", "[" + resource(k) + "]", false},
 		{"EnableKey", func() error { _, err := b.EnableKey(t.Context(), self, &KeyInput{k.KeyID}); return err }, keyID, keyARN, "", "[" + resource(k) + "]", false},
 		{"ScheduleKeyDeletion", func() error {
@@ -141,6 +159,7 @@ func TestEvents(t *testing.T) {
 				"requestParameters": tt.request, "responseElements": tt.response, "additionalEventData": tt.additional, "resources": tt.resource,
 			} {
 				var wanted any
+				want = strings.ReplaceAll(want, "GRANT", granted.GrantID)
 				if want != "" {
 					if err := json.Unmarshal([]byte(want), &wanted); err != nil {
 						t.Fatalf("%s: %v", want, err)
