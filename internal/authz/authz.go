@@ -191,10 +191,10 @@ func (e *evaluation) principal(ctx context.Context, g *Gate, c *authn.Caller) er
 			return errNoSession
 		}
 		p.User = c.Session.UserARN
-		if p.User == arn.Root(c.Account) {
-			e.input.Identity = rootIdentity
-		} else if err := e.entity(g.user(ctx, c.Account, c.Session.UserID)); err != nil {
-			return err
+		if p.User != arn.Root(c.Account) {
+			if err := e.entity(g.user(ctx, c.Account, c.Session.UserID)); err != nil {
+				return err
+			}
 		}
 	default:
 		return fmt.Errorf("authz: principal of unknown type %q", c.Type)
@@ -207,10 +207,6 @@ func (e *evaluation) principal(ctx context.Context, g *Gate, c *authn.Caller) er
 }
 
 var errNoSession = errors.New("authz: temporary credentials without a session")
-
-// rootIdentity is what the root user hands to a federated user: all that it has,
-// within the session policy.
-var rootIdentity = []policy.Named{{Name: "root user", Policy: policy.FullAWSAccess(policy.KindIdentity)}}
 
 func (g *Gate) user(ctx context.Context, account, id string) (*identity.Effective, error) {
 	if g.cfg.Identities == nil {

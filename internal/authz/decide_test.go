@@ -259,6 +259,20 @@ func TestSessionPolicies(t *testing.T) {
 	}
 }
 
+// TestFederatedByRoot: a federated user of root has what its session policies allow.
+func TestFederatedByRoot(t *testing.T) {
+	g := newGate(t, newWorld(t, ""), nil)
+	c := root(account)
+	c.Type, c.ARN = authn.TypeFederatedUser, "arn:aws:sts::123456789012:federated-user/bob"
+	c.Session = &identity.Session{Kind: identity.SessionFederated, Name: "bob", UserID: account, UserARN: arn.Root(account), HasPolicies: true,
+		Policies: []policy.Named{mustPolicy(t, "session", policy.KindSession, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`)}}
+	for action, want := range map[string]bool{"s3:GetObject": true, "s3:PutObject": false} {
+		if got, err := g.Allowed(t.Context(), c, &Ask{Action: action, Resource: "arn:aws:s3:::b/k"}); err != nil || got != want {
+			t.Errorf("%s = %v, %v; want %v", action, got, err, want)
+		}
+	}
+}
+
 func TestExplanations(t *testing.T) {
 	store := mem.New()
 	w := newWorld(t, "")
