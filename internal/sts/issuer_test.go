@@ -10,6 +10,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
+	"io"
+	"log"
 	"maps"
 	"math/big"
 	"net"
@@ -58,7 +60,7 @@ func newIssuer(t *testing.T) *issuer {
 	i.publish(jose.JSONWebKey{Key: &rsaKey().PublicKey, KeyID: "rsa"}, jose.JSONWebKey{Key: &ecKey().PublicKey, KeyID: "ec"})
 	i.server = httptest.NewUnstartedServer(http.HandlerFunc(i.serve))
 	authority := ecKey()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2126, 1, 1, 0, 0, 0, 0, time.UTC),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	der := made(x509.CreateCertificate(rand.Reader, template, template, &authority.PublicKey, authority))
 	i.top = made(x509.ParseCertificate(der))
@@ -67,6 +69,7 @@ func newIssuer(t *testing.T) *issuer {
 	key := p384Key()
 	i.server.TLS = &tls.Config{Certificates: []tls.Certificate{{
 		Certificate: [][]byte{made(x509.CreateCertificate(rand.Reader, leaf, i.top, &key.PublicKey, authority)), der}, PrivateKey: key}}}
+	i.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	i.server.StartTLS()
 	t.Cleanup(i.server.Close)
 	return i

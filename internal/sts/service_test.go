@@ -32,7 +32,7 @@ const (
 // memory, and a clock to move.
 type bench struct {
 	*Service
-	t      *testing.T
+	t      testing.TB
 	store  meta.Store
 	ids    *identity.Store
 	authn  *authn.Authenticator
@@ -50,7 +50,7 @@ func (b *bench) dial(ctx context.Context, network, address string) (net.Conn, er
 	return b.dialTo(ctx, network, address)
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{t: t, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), log: new(strings.Builder), store: mem.New()}
 	now := func() time.Time { return b.now }
