@@ -168,8 +168,12 @@ func (q *question) fill(ctx context.Context, a *authz.Ask) error {
 // publicAccess returns what is blocked in a bucket: by its own setting or by that
 // of its account.
 func (s *Service) publicAccess(ctx context.Context, b *object.Bucket) (object.PublicAccessBlock, error) {
+	block := b.PublicAccess()
+	if block == (object.PublicAccessBlock{BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true}) {
+		return block, nil // the account's can't add to it
+	}
 	account, err := s.objects.AccountBlock(ctx, b.Account)
-	return b.PublicAccess().Union(account), err
+	return block.Union(account), err
 }
 
 // lookup finds the version that the request names, once for the decision and for

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"coffer/internal/awserr"
+	"coffer/internal/object"
 )
 
 // statement is one of a bucket policy of tour.
@@ -266,6 +268,32 @@ func TestPolicyChangesDuringWrite(t *testing.T) {
 		}}
 	})
 	want(t, "PutObject under a policy that allows it too", err, "")
+}
+
+// slowOwners lets something happen while the owner of an account is looked up.
+type slowOwners struct {
+	Owners
+	meanwhile func()
+}
+
+func (o *slowOwners) CanonicalID(ctx context.Context, account string) (string, error) {
+	if f := o.meanwhile; f != nil {
+		o.meanwhile = nil
+		f()
+	}
+	return o.Owners.CanonicalID(ctx, account)
+}
+
+// What changes between the reading of a bucket and the decision counts as well.
+func TestPolicyChangesBeforeTheDecision(t *testing.T) {
+	w := newWorld(t)
+	w.bucket("tour")
+	w.open("tour", object.ObjectWriter)
+	must(t, w.PutBucketACL(t.Context(), root(owner), &PutACLInput{ObjectInput: ObjectInput{Bucket: "tour"},
+		ACL: ACL{Grants: map[string]string{"x-amz-grant-write": "id=" + w.canonical(stranger)}}}))
+	want(t, "PutObject", w.put(root(stranger), "tour", "key"), "")
+	w.owners = &slowOwners{w.owners, func() { w.policy("tour", statement("Deny", `"*"`, "s3:PutObject", "/key", "")) }}
+	want(t, "PutObject while a Deny is put", w.put(root(stranger), "tour", "key"), "AccessDenied")
 }
 
 // A read is decided again each second.
