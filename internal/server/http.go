@@ -24,6 +24,7 @@ import (
 	"coffer/internal/iamapi"
 	"coffer/internal/kmsapi"
 	"coffer/internal/opsapi"
+	"coffer/internal/orgapi"
 	"coffer/internal/s3api"
 	"coffer/internal/sigv4"
 )
@@ -42,6 +43,7 @@ type router struct {
 	authn   *authn.Authenticator
 	s3      *s3api.Handler
 	kms     http.Handler
+	org     http.Handler
 	query   *iamapi.Handler
 	ops     *opsapi.Handler
 	metrics *opsapi.Metrics
@@ -59,7 +61,10 @@ func newRouter(s *Stack, cfg *config.Server, ops *opsapi.Handler, metrics *opsap
 	r.kms = kmsapi.New(s.KMS, func(req *http.Request) (*authn.Caller, []byte, error) {
 		return readJSON(s.Authn, "kms", req)
 	})
-	r.query = iamapi.New(iamapi.Services{IAM: s.IAM}, func(req *http.Request, service string) (*authn.Caller, []byte, error) {
+	r.org = orgapi.New(s.Org, func(req *http.Request) (*authn.Caller, []byte, error) {
+		return readJSON(s.Authn, apiOrg, req)
+	})
+	r.query = iamapi.New(iamapi.Services{IAM: s.IAM, STS: s.STS}, func(req *http.Request, service string) (*authn.Caller, []byte, error) {
 		return readQuery(s.Authn, service, req)
 	})
 	return r
@@ -126,6 +131,8 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.ops.ServeHTTP(rec, req)
 	case apiKMS:
 		r.kms.ServeHTTP(rec, req)
+	case apiOrg:
+		r.org.ServeHTTP(rec, req)
 	case apiIAM, apiSTS:
 		r.query.ServeHTTP(rec, req, api)
 	case apiS3:
@@ -142,6 +149,7 @@ const (
 	apiKMS = "kms"
 	apiIAM = "iam"
 	apiSTS = "sts"
+	apiOrg = "organizations"
 	apiOps = "coffer"
 	// apiOther is a service that an unsigned request names and Coffer lacks.
 	apiOther = "other"
@@ -158,7 +166,7 @@ func (r *router) api(req *http.Request) string {
 	service := authn.Service(req)
 	switch service {
 	case "":
-	case apiKMS, apiIAM, apiSTS, "organizations", "cloudtrail", "rolesanywhere":
+	case apiKMS, apiIAM, apiSTS, apiOrg, "cloudtrail", "rolesanywhere":
 		return service
 	default:
 		return apiS3 // which refuses a scope that is not its own
@@ -166,6 +174,9 @@ func (r *router) api(req *http.Request) string {
 	if t := req.Header.Get("X-Amz-Target"); t != "" {
 		if strings.HasPrefix(t, "TrentService.") {
 			return apiKMS
+		}
+		if strings.HasPrefix(t, orgapi.TargetPrefix) {
+			return apiOrg
 		}
 		return apiOther
 	}
@@ -189,8 +200,8 @@ func isQuery(req *http.Request) bool {
 // slowDown refuses a request for which there is no slot.
 func (r *router) slowDown(w http.ResponseWriter, req *http.Request, api string) {
 	w.Header().Set("Connection", "close")
-	if api == apiKMS {
-		e := awserr.New(503, "KMSInternalException", "Please reduce your request rate.")
+	if code, ok := map[string]string{apiKMS: "KMSInternalException", apiOrg: "TooManyRequestsException"}[api]; ok {
+		e := awserr.New(503, code, "Please reduce your request rate.")
 		w.Header().Set("Content-Type", awsjson.ContentType)
 		w.WriteHeader(e.Status)
 		_, _ = w.Write(awsjson.EncodeError(e))
@@ -207,6 +218,11 @@ func (r *router) slowDown(w http.ResponseWriter, req *http.Request, api string) 
 func operation(api string, req *http.Request, w *recorder) string {
 	if api == apiKMS {
 		if name := strings.TrimPrefix(req.Header.Get("X-Amz-Target"), "TrentService."); kmsapi.IsOperation(name) {
+			return name
+		}
+	}
+	if api == apiOrg {
+		if name := strings.TrimPrefix(req.Header.Get("X-Amz-Target"), orgapi.TargetPrefix); orgapi.IsOperation(name) {
 			return name
 		}
 	}

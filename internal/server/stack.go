@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,10 +27,12 @@ import (
 	"coffer/internal/meta/pebble"
 	"coffer/internal/meta/sealrows"
 	"coffer/internal/object"
+	"coffer/internal/org"
 	"coffer/internal/organization"
 	"coffer/internal/rootseal/file"
 	"coffer/internal/s3"
 	"coffer/internal/sealed"
+	"coffer/internal/sts"
 	"coffer/internal/trail"
 )
 
@@ -55,7 +58,9 @@ type Stack struct {
 	Objects  *object.Store
 	KMS      *kms.Service
 	IAM      *iam.Service
+	STS      *sts.Service
 	S3       *s3.Service
+	Org      *org.Service
 	Authn    *authn.Authenticator
 
 	closers []func() error
@@ -207,8 +212,17 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 	}
 	s.onClose(func() error { return s.Trail.Close(context.Background()) })
 	s.Identity = identity.New(identity.Config{Meta: s.Meta, Now: s.Clock.Now})
+	s.onClose(func() error { return s.Identity.Close(context.Background()) })
 	s.Orgs = organization.New(organization.Config{Meta: s.Meta, Identity: s.Identity, Now: s.Clock.Now})
-	s.Authn = authn.New(authn.Config{Keys: s.Identity, Region: cfg.Region})
+	secret, err := s.Keys.Derive(authn.TokenPurpose)
+	if err != nil {
+		return err
+	}
+	tokens := authn.NewTokens(secret)
+	s.Authn = authn.New(authn.Config{
+		Keys: s.Identity, Tokens: tokens, Entities: s.Identity, Usage: s.Identity, Calendar: s.Clock.Now, Region: cfg.Region,
+		TrustedProxies: cfg.TrustedProxies,
+	})
 	s.Gate = authz.New(authz.Config{
 		Trail: s.Trail, Meta: s.Meta, Identities: s.Identity, Organizations: s.Orgs, Alive: s.Authn.Alive, Now: s.Clock.Now, Log: s.log,
 	})
@@ -225,6 +239,10 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 	s.onClose(func() error { s.Objects.Close(); return nil })
 	s.KMS = kms.New(kms.Config{Keys: s.Keys, Gate: s.Gate, Principals: s.Identity, Log: s.log})
 	s.IAM = iam.New(iam.Config{Identity: s.Identity, Gate: s.Gate, Log: s.log})
+	s.Org = org.New(org.Config{Organizations: s.Orgs, Gate: s.Gate, Log: s.log})
+	s.STS = sts.New(sts.Config{
+		Identity: s.Identity, Gate: s.Gate, Tokens: tokens, Meta: s.Meta, Now: s.Clock.Now, Explainer: explainer{s.Gate}, Log: s.log,
+	})
 	s.S3 = s3.New(s3.Config{
 		Objects: s.Objects, Keys: dataKeys{s.KMS, s.Keys}, Gate: s.Gate, Owners: owners{s.Identity}, Principals: s.Identity,
 		AllowCustomerKeys: cfg.AllowSSEC,
@@ -284,6 +302,18 @@ func (k dataKeys) NewDataKey(ctx context.Context, c *authn.Caller, keyID string,
 
 func (k dataKeys) OpenDataKey(ctx context.Context, c *authn.Caller, keyARN string, blob []byte, ec map[string]string) ([32]byte, error) {
 	return k.Service.OpenDataKey(ctx, c, keyARN, blob, ec)
+}
+
+// explainer lets package sts explain denials.
+type explainer struct{ gate *authz.Gate }
+
+func (e explainer) Decode(ctx context.Context, c *authn.Caller, message string) (string, error) {
+	x, err := e.gate.Explain(ctx, c.Account, message)
+	if err != nil {
+		return "", err
+	}
+	b, err := json.Marshal(x)
+	return string(b), err
 }
 
 // owners tells package s3 the canonical user ID of accounts.
