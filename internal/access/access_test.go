@@ -87,8 +87,8 @@ func TestRead(t *testing.T) {
 		"arn:aws:iam::" + owner + ":user/office":  No, // KMS does not see the address
 		"arn:aws:iam::" + owner + ":user/nobody":  No,
 		"arn:aws:iam::" + owner + ":role/app":     Yes,
-		"anonymous":         No,
-		"any other account": No,
+		"anonymous":                               No,
+		"any other account":                       No,
 	} {
 		if r := got[name]; r.Answer != want {
 			t.Errorf("%s = %s %+v; want %s", name, r.Answer, r.Steps, want)
