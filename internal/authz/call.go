@@ -50,10 +50,7 @@ type Call struct {
 func (g *Gate) Begin(c *authn.Caller, op Operation) *Call {
 	call := &Call{gate: g, caller: c, op: op}
 	call.event = trail.Event{
-		User: trail.UserIdentity{
-			Type: c.Type, PrincipalID: c.PrincipalID, ARN: c.ARN, AccountID: c.Account, AccessKeyID: c.AccessKeyID,
-			InvokedBy: c.InvokedBy,
-		},
+		User:   userIdentity(c),
 		Source: op.Source, Name: op.Name, Region: c.Region, SourceIP: c.SourceIP, UserAgent: c.UserAgent,
 		RequestID: c.RequestID, ReadOnly: op.ReadOnly, Data: op.Data, RecipientAccountID: c.Account,
 		TLS: trail.TLSDetails{Version: c.TLSVersion, CipherSuite: c.CipherSuite},

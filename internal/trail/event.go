@@ -66,6 +66,8 @@ type UserIdentity struct {
 	UserName    string
 	Session     *SessionContext // nil unless the credentials are temporary
 	InvokedBy   string
+	// IdentityProvider is who vouched for a WebIdentityUser.
+	IdentityProvider string
 }
 
 // A SessionContext says where temporary credentials came from.
@@ -73,6 +75,10 @@ type SessionContext struct {
 	Issuer           SessionIssuer
 	CreatedAt        time.Time // attributes.creationDate
 	MFAAuthenticated bool
+	// FederatedProvider is the ARN of the identity provider of a session that was
+	// made for a web identity: webIdFederationData.federatedProvider.
+	FederatedProvider string
+	SourceIdentity    string
 }
 
 // A SessionIssuer is the role or user that issued a session.

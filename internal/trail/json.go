@@ -98,13 +98,20 @@ func (u *UserIdentity) appendJSON(b []byte) []byte {
 			b = appendOptional(b, `,"userName":`, i.UserName, maxText)
 			b = append(cutComma(b, n), `},`...)
 		}
+		if s.FederatedProvider != "" {
+			b = appendText(b, `"webIdFederationData":{"federatedProvider":`, s.FederatedProvider, maxText)
+			b = append(b, `,"attributes":{}},`...)
+		}
 		b = append(b, `"attributes":{"creationDate":`...)
 		b = appendTime(b, s.CreatedAt)
 		b = append(b, `,"mfaAuthenticated":"`...) // CloudTrail writes it as a string
 		b = strconv.AppendBool(b, s.MFAAuthenticated)
-		b = append(b, `"}}`...)
+		b = append(b, `"}`...)
+		b = appendOptional(b, `,"sourceIdentity":`, s.SourceIdentity, maxText)
+		b = append(b, '}')
 	}
 	b = appendOptional(b, `,"invokedBy":`, u.InvokedBy, maxText)
+	b = appendOptional(b, `,"identityProvider":`, u.IdentityProvider, maxText)
 	return append(b, '}')
 }
 
