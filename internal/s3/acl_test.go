@@ -263,3 +263,26 @@ func TestCreateBucketWithACL(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a header holds, what is kept of it is a grant that can be shown.
+func FuzzHeaderACL(f *testing.F) {
+	id := strings.Repeat("a1", 32)
+	for _, seed := range []string{"", "id=" + id, `id="` + id + `", uri="` + groupAllUsers + `"`, "emailAddress=a@b", "id", "=", `id="`, ",", "ID=" + strings.ToUpper(id)} {
+		f.Add("x-amz-grant-read", seed)
+	}
+	f.Add("x-amz-grant-everything", "id="+id)
+	f.Fuzz(func(t *testing.T, name, value string) {
+		acl, err := new(request).headerACL(map[string]string{name: value}, true)
+		if err != nil {
+			return
+		}
+		if len(acl.Grants) == 0 || len(acl.Grants) > maxGrants {
+			t.Fatalf("%d grants of %q", len(acl.Grants), value)
+		}
+		for _, g := range acl.Grants {
+			if isCanonicalID(g.CanonicalID) == (g.Group != "") || headerPermissions[name] != g.Permission {
+				t.Fatalf("%q became %+v", value, g)
+			}
+		}
+	})
+}
