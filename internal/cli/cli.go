@@ -42,6 +42,8 @@ var commands = []command{
 	{"init", "make a data directory", initialize},
 	{"fsck", "check and repair a data directory", fsck},
 	{"account", "accounts of the server", account},
+	{"why", "explain one decision", why},
+	{"simulate", "decide authorization cases from JSON lines", simulate},
 	{"bench", "generate load and measure", benchmark},
 	{"version", "print the version", version},
 }
