@@ -73,7 +73,7 @@ type known struct {
 }
 
 // maxKnown bounds the keys that are remembered; the others are looked up again.
-const maxKnown = 16
+const maxKnown = 32
 
 // lookup returns the values of a condition key; none if the request lacks the key.
 // They are valid until the decision is made.
