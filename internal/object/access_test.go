@@ -87,3 +87,23 @@ func TestBucketsAreReadAnew(t *testing.T) {
 	_, _, err = w.Policy(ctx, b)
 	wantError(t, "Policy of the old bucket", err, object.ErrNoSuchBucket)
 }
+
+// A bucket whose policy is lost lets nobody in, and a check says why.
+func TestCheckFindsALostPolicy(t *testing.T) {
+	w := newWorld(t, 1)
+	b := w.bucket("bucket", object.NeverVersioned)
+	wantError(t, "SetPolicy", w.SetPolicy(t.Context(), b, "{}", noRecord), nil)
+	w.wantCleanIn(t)
+	for _, value := range [][]byte{[]byte("?"), nil} {
+		w.setRow(string(object.PolicyRow(b.ID)), value)
+		var found []object.Finding
+		if err := w.Check(t.Context(), object.CheckConfig{Open: openAll}, func(f object.Finding) { found = append(found, f) }); err != nil {
+			t.Fatal(err)
+		}
+		if len(found) != 1 || found[0].Kind != object.KindRowDamaged {
+			t.Errorf("Check() found %+v; want a damaged row", found)
+		}
+		_, _, err := w.Policy(t.Context(), b)
+		wantError(t, "Policy", err, meta.ErrCorrupt)
+	}
+}

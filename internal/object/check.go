@@ -290,6 +290,11 @@ func (c *checker) checkBuckets(ctx context.Context) error {
 			return nil, nil
 		}
 		c.buckets[b.ID] = b
+		if b.HasPolicy {
+			if err := get(r, policyRowKey(b.ID), new(policyRow)); err != nil {
+				c.damaged(policyRowKey(b.ID), err) // nobody is decided without it
+			}
+		}
 		if _, err := r.Get(ownerRow(b.Account, b.Name)); errors.Is(err, meta.ErrNotFound) {
 			c.note(Finding{Severity: SeverityWarning, Kind: KindOwnerMissing, Bucket: b.Name, Detail: "account " + b.Account}, func(ctx context.Context) error {
 				return c.s.meta.Update(ctx, func(txn meta.Txn) error {

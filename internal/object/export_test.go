@@ -28,6 +28,7 @@ var (
 	PartRow    = partRow
 	IntentRow  = intentRow
 	GarbageRow = garbageRow
+	PolicyRow  = policyRowKey
 	PartsRow   = rowPart
 )
 
