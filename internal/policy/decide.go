@@ -1,7 +1,7 @@
 package policy
 
 import (
-	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -46,8 +46,7 @@ func (e *evaluator) facts() facts {
 
 // assumes reports whether the action is one that a trust policy decides.
 func (e *evaluator) assumes() bool {
-	return string(e.service) == "sts" &&
-		(bytes.HasPrefix(e.name, []byte("assumerole")) || string(e.name) == "tagsession" || string(e.name) == "setsourceidentity")
+	return string(e.service) == "sts" && slices.Contains(trustActions, string(e.name))
 }
 
 func isKeyARN(s string) bool {
