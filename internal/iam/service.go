@@ -18,6 +18,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"time"
 
 	"coffer/internal/authn"
 	"coffer/internal/authz"
@@ -31,19 +32,28 @@ const source = "iam.amazonaws.com"
 type Config struct {
 	Identity *identity.Store // required
 	Gate     *authz.Gate     // required
-	Log      *slog.Logger    // gets what clients are not told; discarded if nil
+	// Organizations tells simulations what stands above an account; nil for none.
+	Organizations authz.Organizations
+	Now           func() time.Time // calendar time; time.Now if nil
+	Log           *slog.Logger     // gets what clients are not told; discarded if nil
 }
 
 // A Service answers the operations. It is safe for concurrent use.
 type Service struct {
 	identity *identity.Store
 	gate     *authz.Gate
+	orgs     authz.Organizations
+	now      func() time.Time
 	log      *slog.Logger
+	reports  reports
 }
 
 // New returns a service for the identities of cfg.
 func New(cfg Config) *Service {
-	s := &Service{identity: cfg.Identity, gate: cfg.Gate, log: cfg.Log}
+	s := &Service{identity: cfg.Identity, gate: cfg.Gate, orgs: cfg.Organizations, now: cfg.Now, log: cfg.Log}
+	if s.now == nil {
+		s.now = time.Now
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
