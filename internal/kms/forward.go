@@ -109,8 +109,9 @@ func (s *Service) ManagedS3Key(ctx context.Context, c *authn.Caller) (keyARN str
 	const operation = "CreateKey"
 	via := c.Via(s3Service)
 	if c.IsAnonymous() || c.Account == "" {
-		return "", s.answer(ctx, c, operation, &authz.Denied{Principal: "anonymous", Action: "kms:" + operation, Resource: "*", Anonymous: true,
-			Because: "no resource-based policy allows the kms:" + operation + " action"})
+		return "", s.answer(ctx, c, operation, &authz.Denied{Principal: orDefault(c.ARN, "anonymous"), Action: "kms:" + operation, Resource: "*",
+			Anonymous: c.IsAnonymous(),
+			Because:   "no resource-based policy allows the kms:" + operation + " action"})
 	}
 	var call *authz.Call // once the key is to be made here
 	var made string      // its ARN

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -219,12 +220,14 @@ func includes(pairs, least map[string]string) bool {
 }
 
 // context returns the pairs that the constraints name, which are the encryption
-// context of a CreateGrant for condition keys.
+// context of a CreateGrant and a RetireGrant for condition keys.
 func (g *GrantConstraints) context() map[string]string {
-	if g.EncryptionContextEquals != nil {
+	all := maps.Clone(g.EncryptionContextSubset)
+	if all == nil {
 		return g.EncryptionContextEquals
 	}
-	return g.EncryptionContextSubset
+	maps.Copy(all, g.EncryptionContextEquals)
+	return all
 }
 
 // checkGrant checks the shape of a CreateGrant, and returns its constraints.

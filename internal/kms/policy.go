@@ -260,6 +260,8 @@ func malformed(err error) error {
 	var principal *identity.PrincipalError
 	var syntax *policy.SyntaxError
 	switch {
+	case errors.Is(err, policy.ErrTooLong):
+		return fault("LimitExceededException", "The key policy is larger than %d bytes.", maxPolicy).Because(err)
 	case errors.As(err, &principal):
 		return fault("MalformedPolicyDocumentException", badPrincipals).Because(err)
 	case errors.As(err, &syntax), errors.Is(err, identity.ErrMalformedPolicy):

@@ -376,3 +376,23 @@ func TestPolicyWithADate(t *testing.T) {
 		t.Errorf("Encrypt a day later = %v; want a denial", err)
 	}
 }
+
+// TestNobodyIsAnonymous shows that a key policy for everyone is not for requests
+// without credentials, which S3 may take.
+func TestNobodyIsAnonymous(t *testing.T) {
+	b := newBench(t)
+	k := b.withPolicy(t, statement("Allow", `"*"`, allActions, "*", ""))
+	nobody := &authn.Caller{Type: authn.TypeAnonymous, Region: region, RequestID: "req-1"}
+	object := map[string]string{"aws:s3:arn": "arn:aws:s3:::bucket/object"}
+	_, blob, _, err := b.NewDataKey(t.Context(), self, k.ARN, object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const text = " on this resource because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access"
+	_, _, _, err = b.NewDataKey(t.Context(), nobody, k.ARN, object)
+	wantError(t, "NewDataKey", err, "AccessDeniedException: User: anonymous is not authorized to perform: kms:GenerateDataKey"+text)
+	_, err = b.OpenDataKey(t.Context(), nobody, k.ARN, blob, object)
+	wantError(t, "OpenDataKey", err, "AccessDeniedException: User: anonymous is not authorized to perform: kms:Decrypt"+text)
+	_, err = b.CheckKey(t.Context(), nobody, "Decrypt", k.ARN, object)
+	wantError(t, "CheckKey", err, "AccessDeniedException: User: anonymous is not authorized to perform: kms:Decrypt"+text)
+}
