@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"cmp"
 	"context"
 	"crypto/fips140"
 	"crypto/sha1"
@@ -134,9 +135,13 @@ func (p *providerKeys) fetch(ctx context.Context, provider *identity.Provider) (
 	// Who asked first may go away; others wait for the keys as well.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
-	client, done := p.client(provider.Thumbprints)
-	defer done()
 	issuer := "https://" + provider.URL
+	own, err := url.Parse(issuer)
+	if err != nil {
+		return nil, err
+	}
+	client, done := p.client(own.Hostname(), provider.Thumbprints)
+	defer done()
 	var configuration struct {
 		Issuer string `json:"issuer"`
 		KeySet string `json:"jwks_uri"`
@@ -147,7 +152,7 @@ func (p *providerKeys) fetch(ctx context.Context, provider *identity.Provider) (
 	if configuration.Issuer != issuer {
 		return nil, fmt.Errorf("the configuration is that of issuer %q", configuration.Issuer)
 	}
-	if err := checkKeySetURL(issuer, configuration.KeySet); err != nil {
+	if err := checkKeySetURL(own, configuration.KeySet); err != nil {
 		return nil, err
 	}
 	var set struct {
@@ -170,13 +175,9 @@ func (p *providerKeys) fetch(ctx context.Context, provider *identity.Provider) (
 	return keys, nil
 }
 
-// checkKeySetURL refuses a URL of keys that is not of another server's name or of the
-// issuer's own host.
-func checkKeySetURL(issuer, keySet string) error {
-	own, err := url.Parse(issuer)
-	if err != nil {
-		return err
-	}
+// checkKeySetURL refuses a URL of keys that names neither the issuer's own host nor
+// another one by its name.
+func checkKeySetURL(own *url.URL, keySet string) error {
 	u, err := url.Parse(keySet)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return fmt.Errorf("the URL of the keys is not https://")
@@ -216,14 +217,18 @@ func get(ctx context.Context, client *http.Client, from string, into any) error 
 }
 
 // client returns a client for the fetches of one provider, and what closes it.
-func (p *providerKeys) client(thumbprints []string) (client *http.Client, done func()) {
+func (p *providerKeys) client(own string, thumbprints []string) (client *http.Client, done func()) {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: p.dial, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10,
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12,
 			// verifyChain does all that the handshake leaves out.
 			InsecureSkipVerify: true,
-			VerifyConnection:   func(c tls.ConnectionState) error { return p.verifyChain(&c, thumbprints) },
+			VerifyConnection: func(c tls.ConnectionState) error {
+				// Of a host that is named by its address, TLS tells no name. Only
+				// the provider's own host may be.
+				return p.verifyChain(&c, cmp.Or(c.ServerName, own), thumbprints)
+			},
 		},
 	}
 	return &http.Client{Transport: transport, CheckRedirect: func(r *http.Request, via []*http.Request) error {
@@ -239,11 +244,11 @@ func (p *providerKeys) client(thumbprints []string) (client *http.Client, done f
 //
 // Source: IAM User Guide, "Obtain the thumbprint for an OpenID Connect identity
 // provider", read 2026-11-21.
-func (p *providerKeys) verifyChain(c *tls.ConnectionState, thumbprints []string) error {
-	if len(c.PeerCertificates) == 0 {
-		return errors.New("no certificate")
+func (p *providerKeys) verifyChain(c *tls.ConnectionState, host string, thumbprints []string) error {
+	if len(c.PeerCertificates) == 0 || host == "" {
+		return errors.New("no certificate, or no host to verify it for")
 	}
-	options := x509.VerifyOptions{Roots: p.roots, DNSName: c.ServerName, CurrentTime: p.now(), Intermediates: x509.NewCertPool()}
+	options := x509.VerifyOptions{Roots: p.roots, DNSName: host, CurrentTime: p.now(), Intermediates: x509.NewCertPool()}
 	for _, cert := range c.PeerCertificates[1:] {
 		options.Intermediates.AddCert(cert)
 	}

@@ -416,6 +416,8 @@ func TestProviderCertificates(t *testing.T) {
 		{"thumbprint", false, true, issuerHost, true},
 		{"thumbprint, for another host", false, true, "other.example.com", false},
 		{"trusted authority, for another host", true, false, "other.example.com", false},
+		{"trusted authority, for an address", true, false, "192.0.2.7", false},
+		{"thumbprint, for an address", false, true, "192.0.2.7", false},
 	} {
 		i := newIssuer(t)
 		i.configuration = map[string]any{"issuer": "https://" + tt.host, "jwks_uri": "https://" + tt.host + "/keys"}
