@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -189,7 +191,8 @@ const everything = "Version=2010-05-08&UserName=victim&GroupName=devs&RoleName=a
 	"&PolicyDocument=" + allowNothing + "&AssumeRolePolicyDocument=" + trust + "&PermissionsBoundary=arn:aws:iam::aws:policy/AdministratorAccess" +
 	"&Description=d&VersionId=v1&AccessKeyId=AKIAIOSFODNN7EXAMPLE&Status=Inactive&Tags.member.1.Key=k&Tags.member.1.Value=v&TagKeys.member.1=k" +
 	"&Url=https://idp.example.com&OpenIDConnectProviderArn=arn:aws:iam::123456789012:oidc-provider/idp.example.com&ClientID=c&ThumbprintList.member.1=" +
-	"0123456789012345678901234567890123456789&AccountAlias=our-alias"
+	"0123456789012345678901234567890123456789&AccountAlias=our-alias&PolicySourceArn=arn:aws:iam::123456789012:user/victim" +
+	"&ActionNames.member.1=s3:GetObject&PolicyInputList.member.1=" + allowNothing
 
 const allowNothing = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`
 
@@ -248,5 +251,26 @@ func TestOperations(t *testing.T) {
 	}
 	if IsOperation("MakeUser") {
 		t.Error("IsOperation(MakeUser) = true")
+	}
+}
+
+// TestDocs holds the guide to the routing table: it names each operation that is
+// there, and counts those that are not.
+func TestDocs(t *testing.T) {
+	b, err := os.ReadFile("../../docs/iam.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.FieldsFunc(string(b), func(r rune) bool { return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') })
+	missing := 0
+	for _, o := range iamOperations() {
+		if !o.Implemented {
+			missing++
+		} else if !slices.Contains(words, o.Name) {
+			t.Errorf("docs/iam.md does not name %s", o.Name)
+		}
+	}
+	if want := fmt.Sprintf("The other %d operations", missing); !strings.Contains(string(b), want) {
+		t.Errorf("docs/iam.md does not say %q", want)
 	}
 }
