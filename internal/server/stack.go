@@ -211,7 +211,7 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 		return err
 	}
 	s.onClose(func() error { return s.Trail.Close(context.Background()) })
-	s.Identity = identity.New(identity.Config{Meta: s.Meta, Now: s.Clock.Now})
+	s.Identity = identity.New(identity.Config{Meta: s.Meta, Now: s.Clock.Now, Log: s.log})
 	s.onClose(func() error { return s.Identity.Close(context.Background()) })
 	s.Orgs = organization.New(organization.Config{Meta: s.Meta, Identity: s.Identity, Now: s.Clock.Now})
 	secret, err := s.Keys.Derive(authn.TokenPurpose)
@@ -238,7 +238,7 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 	}
 	s.onClose(func() error { s.Objects.Close(); return nil })
 	s.KMS = kms.New(kms.Config{Keys: s.Keys, Gate: s.Gate, Principals: s.Identity, Log: s.log})
-	s.IAM = iam.New(iam.Config{Identity: s.Identity, Gate: s.Gate, Log: s.log})
+	s.IAM = iam.New(iam.Config{Identity: s.Identity, Gate: s.Gate, Organizations: s.Orgs, Now: s.Clock.Now, Log: s.log})
 	s.Org = org.New(org.Config{Organizations: s.Orgs, Gate: s.Gate, Log: s.log})
 	s.STS = sts.New(sts.Config{
 		Identity: s.Identity, Gate: s.Gate, Tokens: tokens, Meta: s.Meta, Now: s.Clock.Now, Explainer: explainer{s.Gate}, Log: s.log,
