@@ -82,106 +82,115 @@ func (e *evaluator) decide() Decision {
 		return d
 	}
 
-	deny := func(l Layer) Decision {
-		d.Layer = l
+	if layer := e.limited(&f, &a); layer != "" {
+		d.Layer = layer
 		return d
 	}
-	allow := func(m Match) Decision {
-		d.Allowed, d.Layer, d.Match = true, m.Layer, m
+	m, missing := e.allowed(&f, &a)
+	if m.Layer == "" {
+		d.Layer = missing
 		return d
 	}
-	if a.scpMissing >= 0 {
-		return deny(LayerSCP)
-	}
-	if len(in.Endpoint) > 0 && !a.endpoint.allowed() {
-		return deny(LayerEndpoint)
-	}
+	d.Allowed, d.Layer, d.Match = true, m.Layer, m
+	return d
+}
+
+// limited returns the layer that denies although none of its statements does, before
+// anything is asked for an Allow; or "".
+func (e *evaluator) limited(f *facts, a *answers) Layer {
+	in, p := e.in, &e.in.Principal
 	restricted := in.RestrictPublic || e.slow != nil && e.slow.mode == pessimistic && e.slow.isOpen(LayerPublic)
-	if restricted && !f.same && p.Type != Service && isPublicPolicy(in.ResourcePolicy) {
-		return deny(LayerPublic)
+	switch {
+	case a.scpMissing >= 0:
+		return LayerSCP
+	case len(in.Endpoint) > 0 && !a.endpoint.allowed():
+		return LayerEndpoint
+	case restricted && !f.same && p.Type != Service && isPublicPolicy(in.ResourcePolicy):
+		return LayerPublic
+	case f.trust && p.Type == Root:
+		// "Roles may not be assumed by root accounts."
+		return f.resource
+	case p.Type == WebIdentity && !f.trust:
+		return f.resource
+	case f.ownPolicy() && in.ResourcePolicy == nil && !e.optimistic(f.resource):
+		return f.resource
 	}
-	if f.trust && p.Type == Root {
-		return deny(f.resource) // "Roles may not be assumed by root accounts"
-	}
-	if p.Type == WebIdentity && !f.trust {
-		return deny(f.resource)
-	}
-	// A key or a role without a policy of its own is out of reach, with grants too.
-	ownPolicy := f.key || f.trust
-	if ownPolicy && in.ResourcePolicy == nil && !e.optimistic(f.resource) {
-		return deny(f.resource)
-	}
+	return ""
+}
 
-	aclAllows := in.ACLAllows || e.optimistic(LayerACL)
+// ownPolicy reports whether nothing gives access to the resource but its own policy
+// and what it delegates to.
+func (f *facts) ownPolicy() bool { return f.key || f.trust }
+
+// allowed returns what allows; or a Match without a layer, and the layer whose Allow
+// is missing.
+func (e *evaluator) allowed(f *facts, a *answers) (m Match, missing Layer) {
+	in := e.in
+	named, granted := a.resource.reach, a.grants.reach
+	byACL := in.ACLAllows || e.optimistic(LayerACL)
 	acl := Match{Layer: LayerACL, Policy: in.ACLName, Effect: Allow}
-	fromPolicy := func(how reach) Decision {
-		return allow(matchAt(f.resource, a.resourcePolicies, a.resource.first(how)))
-	}
-	fromGrant := func(how reach) Decision {
-		m := Match{Layer: LayerGrant, Effect: Allow}
-		if at := a.grants.first(how); at != assumed {
-			m.Policy = in.Grants[at.statement].ID
-		}
-		return allow(m)
-	}
-
 	if !f.account {
 		switch {
-		case a.resource.reach&reachWhole != 0:
-			return fromPolicy(reachWhole)
-		case a.grants.reach&reachWhole != 0:
-			return fromGrant(reachWhole)
-		case aclAllows:
-			return allow(acl)
+		case named&reachWhole != 0:
+			return e.fromPolicy(f, a, reachWhole), ""
+		case granted&reachWhole != 0:
+			return e.fromGrant(a, reachWhole), ""
+		case byACL:
+			return acl, ""
 		}
-		return deny(f.resource)
+		return Match{}, f.resource
 	}
 
-	limit := e.limit(&f, &a)
-	identity := e.identity(&a)
+	limit := e.limit(f, a)
+	identity := e.identity(a)
 	mine := identity.Layer != "" && limit == ""
-	switch how := a.grants.reach; {
-	case how&reachWhole != 0:
-		return fromGrant(reachWhole)
-	case how&reachRole != 0 && limit == "":
-		return fromGrant(reachRole)
-	case how&reachAccount != 0 && mine:
-		return fromGrant(reachAccount)
-	}
-
-	how := a.resource.reach
-	if f.same {
-		switch {
-		case how&reachWhole != 0:
-			return fromPolicy(reachWhole)
-		case aclAllows && (in.PublicACL || e.optimistic(LayerACL)):
-			return allow(acl)
-		case how&reachRole != 0 && limit == "":
-			return fromPolicy(reachRole)
-		case ownPolicy && how&reachAccount != 0 && mine:
-			return fromPolicy(reachAccount)
-		case !ownPolicy && mine:
-			return allow(identity)
-		}
-	} else if mine {
-		switch {
-		case how != 0:
-			return fromPolicy(how)
-		case aclAllows:
-			return allow(acl)
-		}
+	switch {
+	case granted&reachWhole != 0:
+		return e.fromGrant(a, reachWhole), ""
+	case granted&reachRole != 0 && limit == "":
+		return e.fromGrant(a, reachRole), ""
+	case granted&reachAccount != 0 && mine:
+		return e.fromGrant(a, reachAccount), ""
+	case f.same && named&reachWhole != 0:
+		return e.fromPolicy(f, a, reachWhole), ""
+	case f.same && byACL && (in.PublicACL || e.optimistic(LayerACL)):
+		return acl, ""
+	case f.same && named&reachRole != 0 && limit == "":
+		return e.fromPolicy(f, a, reachRole), ""
+	case f.same && f.ownPolicy() && named&reachAccount != 0 && mine:
+		return e.fromPolicy(f, a, reachAccount), ""
+	case f.same && !f.ownPolicy() && mine:
+		return identity, ""
+	case !f.same && named != 0 && mine:
+		return e.fromPolicy(f, a, named), ""
+	case !f.same && byACL && mine:
+		return acl, ""
 	}
 
 	// Nothing allows. What is missing first is named.
 	switch {
-	case how|a.grants.reach == 0 && (ownPolicy || !f.same && !aclAllows):
-		return deny(f.resource)
-	case f.same && (how|a.grants.reach)&reachRole != 0:
-		return deny(limit)
+	case named|granted == 0 && (f.ownPolicy() || !f.same && !byACL):
+		return Match{}, f.resource
+	case f.same && (named|granted)&reachRole != 0:
+		return Match{}, limit
 	case identity.Layer == "":
-		return deny(LayerIdentity)
+		return Match{}, LayerIdentity
 	}
-	return deny(limit)
+	return Match{}, limit
+}
+
+// fromPolicy returns the first Allow of the resource policy that names the principal
+// in one of the given ways.
+func (e *evaluator) fromPolicy(f *facts, a *answers, how reach) Match {
+	return matchAt(f.resource, a.resourcePolicies, a.resource.first(how))
+}
+
+func (e *evaluator) fromGrant(a *answers, how reach) Match {
+	m := Match{Layer: LayerGrant, Effect: Allow}
+	if at := a.grants.first(how); at != assumed {
+		m.Policy = e.in.Grants[at.statement].ID
+	}
+	return m
 }
 
 // valid refuses principals that no request has.

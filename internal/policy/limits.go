@@ -18,7 +18,7 @@ const (
 	SessionPolicySize = 2_048  // of all session policies of one request together
 	BucketPolicySize  = 20 << 10
 	KeyPolicySize     = 32 << 10
-	SCPSize           = 10_240 // characters, white space included; 5,120 until May 2026
+	SCPSize           = 10_240 // characters, white space included
 	RCPSize           = 5_120  // characters, white space included
 	EndpointSize      = 20_480
 )
