@@ -28,11 +28,14 @@ var errQueryTwice = awserr.New(400, "MalformedInput", "The parameters of a reque
 // 2026-11-21.
 const maxPresigned = 15 * time.Minute
 
-// Operations that authenticate in another way than most.
-const (
-	mayPresign   = "GetCallerIdentity"         // with a signature in the query string
-	needsNothing = "AssumeRoleWithWebIdentity" // the token in the request is the proof
-)
+// mayPresign is the operation that takes a signature in the query string.
+const mayPresign = "GetCallerIdentity"
+
+// needsNothing reports whether an operation of STS needs no signature: a token in
+// the request is the proof.
+func needsNothing(action string) bool {
+	return action == "AssumeRoleWithWebIdentity" || action == "AssumeRoleWithSAML"
+}
 
 // Query authenticates a request to a service with the AWS Query protocol, IAM or
 // STS, and returns its form: the body of a POST or the query string of a GET. The
@@ -40,7 +43,8 @@ const (
 //
 // A signature in the query string is taken for GetCallerIdentity of STS alone: such
 // a URL is handed to others as a proof of identity, and must not be worth more.
-// AssumeRoleWithWebIdentity of STS needs no signature; its caller is anonymous.
+// AssumeRoleWithWebIdentity and AssumeRoleWithSAML of STS need no signature; their
+// caller is anonymous.
 //
 // An error that is not an *awserr.Error is the server's own. The others are
 //
@@ -90,7 +94,7 @@ func (a *Authenticator) queryClaim(r *http.Request, service string, text []byte)
 	switch {
 	case err != nil:
 		return nil, err
-	case !inQuery && service == "sts" && form.Action == needsNothing:
+	case !inQuery && service == "sts" && needsNothing(form.Action):
 		return nil, nil
 	case !inQuery:
 		return nil, queryDialect.missing

@@ -57,6 +57,7 @@ func TestQuery(t *testing.T) {
 		{"unsigned", "iam", edit(newRequest("POST", "/"), setForm(form)), "", missing},
 		{"unsigned, of another operation", "sts", edit(newRequest("POST", "/"), setForm("Action=GetCallerIdentity")), "", missing},
 		{"unsigned, action twice", "sts", edit(newRequest("POST", "/"), setForm("Action=AssumeRoleWithWebIdentity&Action=GetCallerIdentity")), "", malformed},
+		{"unsigned, in another case", "sts", edit(newRequest("POST", "/"), setForm("Action=assumerolewithwebidentity")), "", missing},
 		{"web identity of IAM", "iam", edit(newRequest("POST", "/"), setForm("Action=AssumeRoleWithWebIdentity")), "", missing},
 		{"bearer token", "sts", edit(anonymousCopy(), func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }), "", missing},
 		{"another form", "iam", edit(post("iam", "/", form), setForm("Action=DeleteUser&Version=2010-05-08")), "", mismatch},
