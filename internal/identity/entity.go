@@ -1,7 +1,11 @@
 package identity
 
 import (
+	"errors"
+	"strings"
 	"time"
+
+	"coffer/internal/meta"
 )
 
 // A Kind is a kind of entity that policies are attached to.
@@ -98,4 +102,125 @@ type Page struct {
 	After      string // the last name of the page before; empty for the first
 	PathPrefix string // only paths that start so; all if empty
 	Limit      int    // at most that many; 0 means all
+}
+
+// create writes the row of a new entity, with its ID and its boundary.
+func (s *Store) create(tx meta.Txn, e Entity, row *entityRow) error {
+	if _, err := getAccount(tx, e.Account); err != nil {
+		return err
+	}
+	if taken, err := exists(tx, e.row()); err != nil {
+		return err
+	} else if taken {
+		return ErrExists
+	}
+	if err := countEntity(tx, e, 1); err != nil {
+		return err
+	}
+	if row.Boundary != "" {
+		if err := addUse(tx, e.Account, row.Boundary, asBoundary, row.ID); err != nil {
+			return err
+		}
+	}
+	return errors.Join(put(tx, e.row(), row), put(tx, rowID+row.ID, idRow{e.Kind, e.Account, e.Name}))
+}
+
+// countEntity counts n more entities of the kind of e.
+func countEntity(tx meta.Txn, e Entity, n int) error {
+	switch e.Kind {
+	case KindGroup:
+		return count(tx, e.Account, func(r *countRow) *int { return &r.Groups }, n, "GroupsPerAccount", MaxGroups)
+	case KindRole:
+		return count(tx, e.Account, func(r *countRow) *int { return &r.Roles }, n, "RolesPerAccount", MaxRoles)
+	}
+	return count(tx, e.Account, func(r *countRow) *int { return &r.Users }, n, "UsersPerAccount", MaxUsers)
+}
+
+// drop removes the row of an entity that has neither policies, keys nor groups.
+func (s *Store) drop(tx meta.Txn, e Entity, row *entityRow) error {
+	inline, err := hasAny(tx, rowInline+row.ID+"/")
+	switch {
+	case err != nil:
+		return err
+	case len(row.Keys) > 0:
+		return ErrHasKeys
+	case inline:
+		return ErrHasInline
+	case len(row.Attached) > 0:
+		return ErrHasAttached
+	case len(row.Groups) > 0:
+		return ErrHasGroups
+	}
+	if row.Boundary != "" {
+		if err := removeUse(tx, e.Account, row.Boundary, asBoundary, row.ID); err != nil {
+			return err
+		}
+	}
+	if err := countEntity(tx, e, -1); err != nil {
+		return err
+	}
+	return remove(tx, e.row(), rowID+row.ID, rowUsed+row.ID)
+}
+
+// rename gives an entity another name and path; empty ones keep.
+func rename(tx meta.Txn, e Entity, row *entityRow, name, path string) (Entity, error) {
+	to := e
+	if name != "" {
+		to.Name = name
+		row.Name = name
+	}
+	if path != "" {
+		row.Path = path
+	}
+	if to.row() != e.row() {
+		if taken, err := exists(tx, to.row()); err != nil {
+			return to, err
+		} else if taken {
+			return to, ErrExists
+		}
+		if err := remove(tx, e.row()); err != nil {
+			return to, err
+		}
+		for _, group := range row.Groups {
+			if err := errors.Join(remove(tx, memberRow(group, e.Name)), put(tx, memberRow(group, to.Name), row.ID)); err != nil {
+				return to, err
+			}
+		}
+	}
+	return to, errors.Join(put(tx, to.row(), row), put(tx, rowID+row.ID, idRow{to.Kind, to.Account, to.Name}))
+}
+
+// scan calls fn for the entities of a page, and reports whether there are more.
+func scan(r meta.Reader, kind Kind, account string, p Page, fn func(*entityRow) error) (more bool, err error) {
+	prefix := kind.prefix(account)
+	in := meta.Prefix([]byte(prefix))
+	if p.After != "" {
+		in.Start = []byte(prefix + strings.ToLower(p.After) + "\x00")
+	}
+	n := 0
+	err = r.Scan(in, func(key, value []byte) (bool, error) {
+		row := new(entityRow)
+		if err := decode(key, value, row); err != nil {
+			return false, err
+		}
+		if !strings.HasPrefix(row.Path, p.PathPrefix) {
+			return true, nil
+		}
+		if p.Limit > 0 && n == p.Limit {
+			more = true
+			return false, nil
+		}
+		n++
+		return true, fn(row)
+	})
+	return more, err
+}
+
+func checkRename(kind Kind, name, path string) error {
+	if name != "" {
+		if err := checkName("new "+kind.noun(), name, kind.maxName()); err != nil {
+			return err
+		}
+	}
+	return checkPath(orRoot(path))
 }
