@@ -55,6 +55,7 @@ func iamRefused[T error](t testing.TB, what string, err error, status int) {
 // TestIAM tries the IAM API with the AWS SDK for Go: what it makes is read back
 // through the SDK's own decoders.
 func TestIAM(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	t.Run("users", func(t *testing.T) { testIAMUsers(t, s) })
 	t.Run("groups", func(t *testing.T) { testIAMGroups(t, s) })

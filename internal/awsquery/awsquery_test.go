@@ -34,7 +34,6 @@ type input struct {
 	Context  map[string]string
 	Nested   *struct{ Inner []pair }
 	Hidden   string `query:"-"`
-	private  string
 }
 
 func ptr[T any](v T) *T { return &v }
