@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 )
 
@@ -269,4 +270,23 @@ func TestEvaluateDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { Evaluate(in) }); n > 0 {
 		t.Errorf("Evaluate allocates %v times; want 0", n)
 	}
+}
+
+// Goroutines share policies and evaluators, and each gets its own answer.
+func TestEvaluateConcurrently(t *testing.T) {
+	p := list(t, KindIdentity, says(Allow, "s3:GetObject", "arn:aws:s3:::tour/${aws:username}/*", when("StringLike", "aws:UserAgent", "${aws:username}-*")))
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			name := fmt.Sprintf("user%d", g)
+			in := Input{Principal: ann, Action: "s3:GetObject", Identity: p, Context: MapContext{"aws:username": {name}, "aws:useragent": {name + "-cli"}}}
+			for i := range 500 {
+				in.Resource = fmt.Sprintf("arn:aws:s3:::tour/user%d/a", (g+i)%8)
+				if got, want := Evaluate(&in).Allowed, i%8 == 0; got != want {
+					t.Errorf("%s on %s: %v; want %v", name, in.Resource, got, want)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
