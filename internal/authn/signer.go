@@ -76,7 +76,7 @@ func (a *Authenticator) signer(ctx context.Context, accessKeyID, token string) (
 }
 
 func (a *Authenticator) sessionSigner(ctx context.Context, accessKeyID, token string) (*signer, error) {
-	if a.cfg.Tokens == nil || !strings.HasPrefix(accessKeyID, temporary) {
+	if a.cfg.Tokens == nil || a.cfg.Entities == nil || !strings.HasPrefix(accessKeyID, temporary) {
 		return nil, ErrToken
 	}
 	s, err := a.cfg.Tokens.Open(accessKeyID, token)

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -93,6 +94,25 @@ func TestTokens(t *testing.T) {
 	}
 	if s := fmt.Sprintf("%v %+v %#v %x", tokens, tokens, struct{ T *Tokens }{tokens}, tokens); strings.Contains(s, "0101") || strings.Contains(s, "1, 1") {
 		t.Errorf("printed as %s", s)
+	}
+}
+
+// TestForgedTokens seals with what an attacker may know.
+func TestForgedTokens(t *testing.T) {
+	known := map[string][32]byte{
+		"no secret":                  {},
+		"the secret of the root key": [32]byte([]byte(testSecret)),
+		"its hash":                   sha256.Sum256([]byte(testSecret)),
+		"the account":                sha256.Sum256([]byte(testAccount)),
+		"the label":                  sha256.Sum256([]byte(TokenPurpose)),
+		"the temporary secret":       sha256.Sum256([]byte("temporary/" + testSecret)),
+	}
+	for name, secret := range known {
+		w := newWorld()
+		s := w.session(identity.SessionRole)
+		if c, err := protocols()[0].send(t, w, tempKeyID, s.Secret.Reveal(), seal(t, NewTokens(secret), s)); err == nil {
+			t.Errorf("%s: admitted %+v", name, c)
+		}
 	}
 }
 

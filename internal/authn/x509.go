@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -186,12 +187,12 @@ func parseCertificates(h http.Header, serial, algorithm string, d *dialect) (*Ce
 	return s, nil
 }
 
-var errTooLong = awserr.New(403, "AccessDeniedException", "A certificate is too long.")
+var errCertificate = errors.New("authn: not one certificate of a usual length")
 
 // parseCertificate decodes base64 and DER.
 func parseCertificate(s string) (*x509.Certificate, error) {
 	if len(s) > maxX509Size {
-		return nil, errTooLong
+		return nil, errCertificate
 	}
 	der, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSpace(s))
 	if err != nil {
@@ -199,7 +200,7 @@ func parseCertificate(s string) (*x509.Certificate, error) {
 	}
 	c, err := x509.ParseCertificate(der)
 	if err == nil && !bytes.Equal(c.Raw, der) { // the parser takes nothing behind it
-		err = errTooLong
+		err = errCertificate
 	}
 	return c, err
 }
