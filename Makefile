@@ -5,6 +5,7 @@ export GOFLAGS := -trimpath
 
 ARGS ?=
 FUZZTIME ?= 60s
+CASES ?= 10000000
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
@@ -42,8 +43,9 @@ clients: ## install the programs that the conformance tests drive
 bench: build ## the performance table of docs/performance.md
 	./bin/coffer bench --table --server ./bin/coffer $(ARGS)
 
-fuzz: ## every fuzz test for FUZZTIME each
+fuzz: ## every fuzz test for FUZZTIME each, and CASES random decisions compared
 	scripts/fuzz.sh $(FUZZTIME)
+	go test -v -count=1 -timeout 0 -run '^TestDifferential$$' ./internal/policy -cases $(CASES)
 
 soak: build ## kill, fill and cut for a long time
 	COFFER_SOAK=1 go test -count=1 -timeout 4h -run 'Kill|Power|Disk' ./conformance/...

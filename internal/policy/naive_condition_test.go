@@ -176,6 +176,9 @@ func naiveInRange(got, want string) bool {
 
 // naiveARN compares the six parts of two ARNs, each by itself.
 func naiveARN(in *policy.Input, got, want string, variables bool) bool {
+	if want == "*" {
+		return strings.HasPrefix(got, "arn:") && strings.Count(got, ":") >= 5
+	}
 	symbols, ok := naiveSubstitute(in, want, variables, true)
 	if !ok {
 		return false
@@ -202,10 +205,30 @@ func naiveARN(in *policy.Input, got, want string, variables bool) bool {
 	return true
 }
 
+// naiveParts makes the wildcards of a resource stop at colons where AWS does: in the
+// five parts before the resource's own, but for a * at the end of a part.
+//
+// Source: IAM User Guide, "IAM JSON policy elements: Resource", read 2026-11-21.
+func naiveParts(symbols []naiveSymbol) []naiveSymbol {
+	colons := 0
+	for i := range symbols {
+		s := &symbols[i]
+		if s.literal == ':' {
+			colons++
+		}
+		isLast := i+1 == len(symbols) || symbols[i+1].literal == ':'
+		if s.wild != 0 && colons < 5 && !(s.wild == '*' && isLast) {
+			s.inPart = true
+		}
+	}
+	return symbols
+}
+
 // A naiveSymbol is one byte of a pattern, or a wildcard.
 type naiveSymbol struct {
 	literal byte // 0 for a wildcard
 	wild    byte // '*' or '?'
+	inPart  bool // the wildcard stands for no colon
 }
 
 // naiveWild reads * and ? as wildcards.
@@ -244,8 +267,8 @@ func naiveGlob(symbols []naiveSymbol, s string) bool {
 	case len(symbols) == 0:
 		return s == ""
 	case symbols[0].wild == '*':
-		return naiveGlob(symbols[1:], s) || s != "" && naiveGlob(symbols, s[1:])
-	case s == "":
+		return naiveGlob(symbols[1:], s) || s != "" && !(symbols[0].inPart && s[0] == ':') && naiveGlob(symbols, s[1:])
+	case s == "" || symbols[0].inPart && s[0] == ':':
 		return false
 	case symbols[0].wild == '?':
 		return naiveGlob(symbols[1:], s[1:])

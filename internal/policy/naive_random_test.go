@@ -85,7 +85,7 @@ var scenes = func() []scene {
 	none := scene{"*", 0, []string{"s3:ListAllMyBuckets", "kms:ListKeys", "kms:CreateKey"}, append([]string{"kms:*", "kms:List*"}, s3...), []string{"*", "arn:aws:s3:::*", "arn:aws:kms:*"}}
 	kms := []string{"kms:*", "kms:*", "kms:Decrypt", "KMS:DECRYPT", "kms:GenerateDataKey*", "kms:De*", "kms:Encrypt", "*", "kms:RetireGrant"}
 	key := scene{keyARN, policy.KindKey, []string{"kms:Decrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:RetireGrant", "kms:CreateGrant"}, kms,
-		[]string{"*", "*", keyARN, "arn:aws:kms:*:" + accountA + ":key/*", "arn:aws:kms:us-east-1:" + accountB + ":key/*", "arn:aws:kms:us-east-1:" + accountA + ":key/${aws:PrincipalTag/team}"}}
+		[]string{"*", "*", keyARN, "arn:aws:kms:*:" + accountA + ":key/*", "arn:aws:kms:us*1:" + accountA + ":key/*", "arn:aws:kms:us*east-1:" + accountA + ":key/1*", "arn:aws:kms:us-e?st-1:11*33:key/*", "arn:aws:kms:u*3333:key/*:key/*", "arn:aws:kms:us?*:*", "arn:aws:kms:us-east-1:" + accountB + ":key/*", "arn:aws:kms:us-east-1:" + accountA + ":key/${aws:PrincipalTag/team}"}}
 	role := scene{roleARN, policy.KindTrust, []string{"sts:AssumeRole", "sts:AssumeRole", "sts:TagSession"}, []string{"sts:AssumeRole", "sts:*", "sts:Assume*", "sts:TagSession"},
 		[]string{"*", roleARN, "arn:aws:iam::" + accountA + ":role/*", "arn:aws:iam::*:role/target", "arn:aws:iam::" + accountB + ":role/*"}}
 	queue := scene{"arn:aws:sqs:us-east-1:" + accountA + ":jobs", policy.KindResource, []string{"sqs:SendMessage"}, []string{"sqs:*", "sqs:SendMessage", "sqs:Send*", "SQS:sendmessage", "sqs:Receive*"},
@@ -126,7 +126,7 @@ func conditionPool(operator string) (keys, values []string) {
 		return []string{"aws:SourceIp"}, []string{"203.0.113.0/24", "10.0.0.0/8", "203.0.113.7", "2001:db8::/32", "0.0.0.0/0", "2000::/3"}
 	case strings.HasPrefix(operator, "Arn"):
 		return []string{"aws:PrincipalArn", "aws:PrincipalArn", "aws:SourceArn", "aws:SourceArn", "s3:DataAccessPointArn"}, []string{"arn:aws:iam::" + accountA + ":user/staff/alice", "arn:aws:iam::" + accountA + ":*", "arn:aws:iam::*:role/*",
-			"arn:aws:*:*:*:*", "arn:aws:s3:::*", "arn:aws:s3:us-east-1:" + accountA + ":accesspoint/*", "arn:aws:sns:*:*:t", "arn:aws:sns:*:*:t:red", "arn:aws:iam::" + accountA + ":user/staff/${aws:username}", "arn:aws:s3:::${s3:prefix}"}
+			"arn:aws:*:*:*:*", "*", "arn:aws:s3:::*", "arn:aws:s3:us-east-1:" + accountA + ":accesspoint/*", "arn:aws:sns:*:*:t", "arn:aws:sns:*:*:t:red", "arn:aws:iam::" + accountA + ":user/staff/${aws:username}", "arn:aws:s3:::${s3:prefix}"}
 	case operator == "BinaryEquals":
 		return []string{"coffer:Digest"}, []string{"QUJD", "QUJE"}
 	case operator == "Null":

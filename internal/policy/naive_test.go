@@ -37,20 +37,16 @@ func naiveWhy(in *policy.Input) naiveAnswer {
 	underRCP := !p.ServiceLinked && !strings.EqualFold(in.Action, "kms:RetireGrant")
 
 	// An explicit deny in any policy that applies wins.
-	var own, limits []policy.Named
-	if hasIdentity || p.Type == policy.Root {
-		own = in.Identity
-	}
+	var limits []policy.Named
 	if in.Boundary != nil {
 		limits = append(limits, *in.Boundary)
 	}
-	limits = append(limits, in.Session...)
 	switch {
-	case naiveAny(in, own, policy.Deny):
+	case hasIdentity && naiveAny(in, in.Identity, policy.Deny):
 		return deny("explicitly by an identity policy")
-	case in.Boundary != nil && naiveAny(in, limits[:1], policy.Deny):
+	case hasIdentity && naiveAny(in, limits, policy.Deny):
 		return deny("explicitly by the boundary")
-	case naiveAny(in, in.Session, policy.Deny):
+	case hasIdentity && naiveAny(in, in.Session, policy.Deny):
 		return deny("explicitly by a session policy")
 	case naiveAny(in, in.Endpoint, policy.Deny):
 		return deny("explicitly by an endpoint policy")
@@ -121,8 +117,8 @@ func naiveWhy(in *policy.Input) naiveAnswer {
 		return deny("nothing allows, no account behind the caller")
 	}
 
-	boundary := in.Boundary == nil || naiveAny(in, limits[:1], policy.Allow)
-	session := !in.HasSession || naiveAny(in, in.Session, policy.Allow)
+	boundary := !hasIdentity || in.Boundary == nil || naiveAny(in, limits, policy.Allow)
+	session := !hasIdentity || !in.HasSession || naiveAny(in, in.Session, policy.Allow)
 	if p.Type == policy.Federated && !in.HasSession {
 		session = false // GetFederationToken without a policy gives nothing
 	}
@@ -247,7 +243,7 @@ func naiveMatches(in *policy.Input, p *policy.Policy, st *policy.Statement) bool
 		resource := false
 		for _, pattern := range st.Resources {
 			symbols, ok := naiveSubstitute(in, pattern, variables, true)
-			resource = resource || ok && naiveGlob(symbols, in.Resource)
+			resource = resource || ok && naiveGlob(naiveParts(symbols), in.Resource)
 		}
 		if resource == st.NotRes {
 			return false
