@@ -126,7 +126,7 @@ func TestRoleRefusals(t *testing.T) {
 		{"a service's path", create(CreateRoleInput{RoleName: "x", Path: p("/aws-service-role/x.amazonaws.com/")}), 400, "ValidationError: The path /aws-service-role/ is for the roles of services."},
 		{"short session", update(3599), 400, "ValidationError: 1 validation error detected: Value '3599' at 'maxSessionDuration' failed to satisfy constraint: Member must have value greater than or equal to 3600"},
 		{"long session", update(43201), 400, "ValidationError: 1 validation error detected: Value '43201' at 'maxSessionDuration' failed to satisfy constraint: Member must have value less than or equal to 43200"},
-		{"an unknown principal", setTrust(strings.Replace(trust, arnStart+"root", unknown, 1)), 400, fmt.Sprintf("MalformedPolicyDocument: Invalid principal in policy: %q", unknown)},
+		{"an unknown principal", setTrust(strings.Replace(trust, arnStart+"root", unknown, 1)), 400, fmt.Sprintf(`MalformedPolicyDocument: Invalid principal in policy: "AWS":%q`, unknown)},
 		{"long trust policy", setTrust(trust + strings.Repeat("x", 8192)), 409, "LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048"},
 		{"delete with a policy", b.DeleteRole(ctx, b.root, &DeleteRoleInput{"app"}), 409, "DeleteConflict: Cannot delete entity, must delete policies first."},
 	}

@@ -151,7 +151,7 @@ func wording(err error, names []string) *awserr.Error {
 	case errors.As(err, &quota):
 		return fault(409, "LimitExceeded", "%s", quotaText(quota, names))
 	case errors.As(err, &principal):
-		return malformedPolicy(fmt.Sprintf("Invalid principal in policy: %q", principal.Principal))
+		return malformedPolicy(fmt.Sprintf(`Invalid principal in policy: "AWS":%q`, principal.Principal))
 	case errors.As(err, &syntax):
 		return malformedPolicy("Syntax errors in policy. (" + syntax.Error() + ")")
 	case errors.Is(err, identity.ErrMalformedPolicy):

@@ -69,7 +69,7 @@ func TestAnswer(t *testing.T) {
 		{"inline quota", about(&identity.QuotaError{Quota: "UserPolicySize", Limit: 2048}, "user", "bob"), 409, "LimitExceeded: Maximum policy size of 2048 bytes exceeded for user bob"},
 		{"syntax", fmt.Errorf("%w: %w", identity.ErrMalformedPolicy, &policy.SyntaxError{Line: 3, Column: 5, Message: "unknown effect"}), 400,
 			"MalformedPolicyDocument: Syntax errors in policy. (line 3, column 5: unknown effect)"},
-		{"principal", &identity.PrincipalError{Principal: "arn:x"}, 400, `MalformedPolicyDocument: Invalid principal in policy: "arn:x"`},
+		{"principal", &identity.PrincipalError{Principal: "arn:x"}, 400, `MalformedPolicyDocument: Invalid principal in policy: "AWS":"arn:x"`},
 		{"invalid", fmt.Errorf("make it: %w: too odd", identity.ErrInvalid), 400, "ValidationError: The request is not valid: too odd"},
 		{"nobody said about whom", identity.ErrNoUser, 500, "ServiceFailure: The request processing has failed because of an unknown error, exception or failure."},
 		{"unknown", errors.New("disk on fire"), 500, "ServiceFailure: The request processing has failed because of an unknown error, exception or failure."},

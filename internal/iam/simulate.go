@@ -98,9 +98,9 @@ const (
 // Bounds of one simulation. A page holds as many results as work allows, at least
 // one: AWS too may return fewer than are asked for.
 const (
-	maxSimulated      = 100       // policies in a list
-	maxContextEntries = 1000      // in the request
-	maxSimulatedWork  = 1_000_000 // statements looked at for one page
+	maxSimulated      = 100     // policies in a list
+	maxContextEntries = 1000    // in the request
+	maxSimulatedWork  = 200_000 // statements looked at for one page
 )
 
 // SimulateCustomPolicy decides actions by the policies of the request, and by

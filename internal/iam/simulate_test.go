@@ -312,9 +312,29 @@ func TestSimulateAsAnother(t *testing.T) {
 	if r := one(t, made(b.SimulatePrincipalPolicy(t.Context(), b.root, in))(t), nil); r.EvalDecision != "allowed" {
 		t.Errorf("as another user = %+v", r)
 	}
-	in.CallerARN = nil
-	if r := one(t, made(b.SimulatePrincipalPolicy(t.Context(), b.root, in))(t), nil); r.EvalDecision != "explicitDeny" {
-		t.Errorf("as the user = %+v", r)
+	for _, caller := range []*string{nil, p(arnStart + "user/alice")} {
+		in.CallerARN = caller
+		if r := one(t, made(b.SimulatePrincipalPolicy(t.Context(), b.root, in))(t), nil); r.EvalDecision != "explicitDeny" {
+			t.Errorf("as the user = %+v", r)
+		}
+	}
+}
+
+// TestSimulationsTellNoTags asks for the tags of a user by way of conditions: only
+// who may simulate that user learns them.
+func TestSimulationsTellNoTags(t *testing.T) {
+	b, _ := fullBench(t)
+	ctx := t.Context()
+	ok(t, b.TagUser(ctx, b.root, &TagUserInput{"Bob", []Tag{{"Level", "9"}}}))
+	text := strings.Replace(allowAll, `"*"}`, `"*","Condition":{"StringEquals":{"aws:PrincipalTag/level":"9"}}}`, 1)
+	asBob := custom("s3:GetObject", "arn:aws:s3:::b/k", text)
+	asBob.CallerARN = p(arnStart + "user/Bob")
+	if r := one(t, made(b.SimulateCustomPolicy(ctx, b.root, asBob))(t), nil); r.EvalDecision != "implicitDeny" || !slices.Equal(r.MissingContextValues, []string{"aws:PrincipalTag/level"}) {
+		t.Errorf("a custom simulation = %s, missing %v", r.EvalDecision, r.MissingContextValues)
+	}
+	bob := &SimulatePrincipalPolicyInput{arnStart + "user/Bob", custom("s3:GetObject", "arn:aws:s3:::b/k", text).Simulation}
+	if r := one(t, made(b.SimulatePrincipalPolicy(ctx, b.root, bob))(t), nil); r.EvalDecision != "allowed" {
+		t.Errorf("a simulation of the user = %s, missing %v", r.EvalDecision, r.MissingContextValues)
 	}
 }
 

@@ -18,9 +18,9 @@ type simulator struct {
 	*Service
 	account   string // of the caller of the simulation
 	principal policy.Principal
-	isUser    bool                // the principal is a user that is there
-	effective *identity.Effective // nil for a group and for no entity
-	policies  []policy.Named      // identity-based
+	isUser    bool              // the principal is a user that is there
+	tags      map[string]string // of the principal
+	policies  []policy.Named    // identity-based
 	boundary  *policy.Named
 	keys      policy.MapContext
 	resource  map[policy.Kind]*policy.Named // the resource policy as a policy of each kind
@@ -66,20 +66,20 @@ func (s *Service) simulate(ctx context.Context, o *op, sourceARN string) (*simul
 		return nil, t.about(err)
 	}
 	m.principal.ID = id
+	var e *identity.Effective
 	if kind == "user" {
 		m.isUser, m.principal.ARN = true, sourceARN
-		m.effective, err = s.identity.EffectiveUser(ctx, m.account, id)
+		e, err = s.identity.EffectiveUser(ctx, m.account, id)
 	} else {
 		m.principal.Type, m.principal.Role = policy.Session, sourceARN
 		m.principal.ARN = arn.ARN{Partition: arn.Partition, Service: "sts", Account: m.account, Resource: "assumed-role/" + name + "/simulated"}.String()
-		m.effective, err = s.identity.EffectiveRole(ctx, m.account, id)
+		e, err = s.identity.EffectiveRole(ctx, m.account, id)
 	}
 	if err != nil {
 		return nil, t.about(err)
 	}
-	m.principal.ServiceLinked = m.effective.ServiceLinked
-	m.boundary = m.effective.Boundary
-	m.policies = slices.Clone(m.effective.Policies) // which others share
+	m.principal.ServiceLinked, m.tags, m.boundary = e.ServiceLinked, e.Tags, e.Boundary
+	m.policies = slices.Clone(e.Policies) // which others share
 	return m, nil
 }
 
@@ -166,7 +166,7 @@ func (m *simulator) run(ctx context.Context, in *Simulation) (*SimulateOutput, e
 	if in.ResourceHandlingOption != nil {
 		return nil, NotImplemented("The ResourceHandlingOption %s is not implemented by this server.", *in.ResourceHandlingOption)
 	}
-	if err := m.prepare(ctx, in); err != nil {
+	if err := m.prepare(in); err != nil {
 		return nil, err
 	}
 	resources := in.ResourceARNs
@@ -226,7 +226,7 @@ func (m *simulator) start(in *Simulation) (int, error) {
 }
 
 // prepare reads the policies, the caller and the condition keys of a request.
-func (m *simulator) prepare(ctx context.Context, in *Simulation) error {
+func (m *simulator) prepare(in *Simulation) error {
 	more, err := given("PolicyInputList", in.PolicyInputList, policy.KindIdentity)
 	if err != nil {
 		return err
@@ -242,12 +242,8 @@ func (m *simulator) prepare(ctx context.Context, in *Simulation) error {
 		m.boundary = &boundary[0]
 	}
 	m.principal.HasBoundary = m.boundary != nil
-	tags := map[string]string{}
-	if m.effective != nil {
-		tags = m.effective.Tags
-	}
 	if in.CallerARN != nil {
-		if tags, err = m.callAs(ctx, *in.CallerARN); err != nil {
+		if err := m.callAs(*in.CallerARN); err != nil {
 			return err
 		}
 	} else if in.ResourcePolicy != nil && !m.isUser {
@@ -256,38 +252,29 @@ func (m *simulator) prepare(ctx context.Context, in *Simulation) error {
 	if m.keys, err = contextOf(in.ContextEntries); err != nil {
 		return err
 	}
-	m.tellPrincipal(tags)
+	m.tellPrincipal()
 	return nil
 }
 
-// callAs makes a user the simulated caller, and returns its tags.
-func (m *simulator) callAs(ctx context.Context, callerARN string) (map[string]string, error) {
+// callAs makes a user the simulated caller. Nothing is looked up of it: who may
+// simulate one user, or none, is not told the tags of another.
+func (m *simulator) callAs(callerARN string) error {
 	a, err := arn.Parse(callerARN)
 	name, ok := strings.CutPrefix(a.Resource, "user/")
 	if err != nil || a.Service != "iam" || !isAccountID(a.Account) || !ok || name == "" {
-		return nil, fault(400, "InvalidInput", "Invalid Caller Arn: %s is not the ARN of an IAM user.", callerARN)
+		return fault(400, "InvalidInput", "Invalid Caller Arn: %s is not the ARN of an IAM user.", callerARN)
 	}
-	hasBoundary := m.principal.HasBoundary
-	m.principal = policy.Principal{Type: policy.User, Account: a.Account, ARN: callerARN, HasBoundary: hasBoundary}
-	m.isUser = true
-	if a.Account != m.account {
-		return nil, nil // nothing of another account is told
+	if m.isUser && callerARN == m.principal.ARN {
+		return nil
 	}
-	id, found, err := m.identity.PrincipalID(ctx, callerARN)
-	if err != nil || !found {
-		return nil, err
-	}
-	m.principal.ID = id
-	e, err := m.identity.EffectiveUser(ctx, m.account, id)
-	if err != nil {
-		return nil, unlessGone(err)
-	}
-	return e.Tags, nil
+	m.principal = policy.Principal{Type: policy.User, Account: a.Account, ARN: callerARN, HasBoundary: m.principal.HasBoundary}
+	m.isUser, m.tags = true, nil
+	return nil
 }
 
 // tellPrincipal adds the condition keys about the principal that the request does
 // not give.
-func (m *simulator) tellPrincipal(tags map[string]string) {
+func (m *simulator) tellPrincipal() {
 	p := &m.principal
 	add := func(key, value string) {
 		if _, ok := m.keys[key]; !ok && value != "" {
@@ -295,7 +282,7 @@ func (m *simulator) tellPrincipal(tags map[string]string) {
 		}
 	}
 	add("aws:principalaccount", p.Account)
-	for k, v := range tags {
+	for k, v := range m.tags {
 		if key := "aws:principaltag/" + strings.ToLower(k); m.keys[key] == nil {
 			m.keys[key] = []string{v}
 		}
