@@ -191,7 +191,7 @@ func TestEffectiveIsNeverStale(t *testing.T) {
 			}
 		})
 	}
-	for i := range 200 {
+	for i := range 60 {
 		ok(t, s.PutInline(ctx, user("alice"), fmt.Sprint("p", i%2), allowAll, nil))
 		if e := made[*Effective](t)(s.EffectiveUser(ctx, account, u.ID)); !slices.Contains(names(e.Policies), fmt.Sprint("user_alice_p", i%2)) {
 			t.Fatalf("a decision after PutInline does not see the policy")

@@ -281,3 +281,39 @@ func BenchmarkLookup(b *testing.B) {
 		}
 	}
 }
+
+// TestRowsOfBefore reads the rows of accounts and keys without the fields that came
+// later.
+func TestRowsOfBefore(t *testing.T) {
+	s, _ := newStore(t)
+	type oldAccount struct {
+		Name            string `cbor:"1,keyasint"`
+		CreatedAt       int64  `cbor:"2,keyasint"`
+		CanonicalUserID string `cbor:"3,keyasint"`
+	}
+	type oldKey struct {
+		Account   string `cbor:"1,keyasint"`
+		Principal string `cbor:"2,keyasint"`
+		Secret    string `cbor:"3,keyasint"`
+		CreatedAt int64  `cbor:"4,keyasint"`
+		Status    Status `cbor:"5,keyasint"`
+	}
+	at := testTime.UnixMilli()
+	err := s.cfg.Meta.Update(t.Context(), func(tx meta.Txn) error {
+		return errors.Join(put(tx, rowAccount+account, oldAccount{"main", at, "abc"}), put(tx, rowRoot+account, "AKIAOLD"),
+			put(tx, rowKey+"AKIAOLD", oldKey{account, "arn:aws:iam::123456789012:root", "password", at, Active}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Account{ID: account, Name: "main", CreatedAt: testTime, CanonicalUserID: "abc"}
+	if a, err := s.Account(t.Context(), account); err != nil || a != want {
+		t.Errorf("Account = %+v, %v; want %+v", a, err, want)
+	}
+	if k, err := s.Lookup(t.Context(), "AKIAOLD"); err != nil || !k.IsRoot() || k.Secret.Reveal() != "password" || k.Principal != "arn:aws:iam::123456789012:root" {
+		t.Errorf("Lookup = %+v, %v; want the root key", k, err)
+	}
+	if sum, err := s.Summary(t.Context(), account); err != nil || sum != (Summary{HasRootKey: true}) {
+		t.Errorf("Summary = %+v, %v; want a root key only", sum, err)
+	}
+}
