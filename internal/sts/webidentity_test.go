@@ -364,7 +364,11 @@ func TestProviderAnswers(t *testing.T) {
 		{name: "keys with a password", configuration: configuration(own, "https://u:p@"+issuerHost+"/keys")},
 		{name: "no keys", configuration: configuration(own, "")},
 		{name: "redirect to another host", keySet: serve(func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://keys.example.com/keys", http.StatusFound)
+			if r.Host == issuerHost {
+				http.Redirect(w, r, "https://keys.example.com/keys", http.StatusFound)
+				return
+			}
+			json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &ecKey().PublicKey, KeyID: "ec"}}})
 		})},
 		{name: "redirect to http", keySet: serve(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://"+issuerHost+"/x", http.StatusFound)
