@@ -8,6 +8,8 @@
 package access
 
 import (
+	"fmt"
+
 	"coffer/internal/policy"
 )
 
@@ -50,6 +52,7 @@ type Entity struct {
 	Boundary  *policy.Named
 	Trust     *policy.Named // of a role
 
+	Unseen  bool     // not all of its policies were seen
 	Managed []string // ARNs of the attached customer managed policies
 	Groups  []string // names of a user's groups
 }
@@ -157,3 +160,14 @@ func (a Answer) String() string {
 
 // MarshalText returns String.
 func (a Answer) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText takes what String returns.
+func (a *Answer) UnmarshalText(b []byte) error {
+	for _, x := range []Answer{No, Unknown, Possible, YesIf, Yes} {
+		if x.String() == string(b) {
+			*a = x
+			return nil
+		}
+	}
+	return fmt.Errorf("access: no answer is called %q", b)
+}

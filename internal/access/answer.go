@@ -131,7 +131,7 @@ func (w *World) input(s *step, p *Principal) *policy.Input {
 	if e := p.entity; e != nil {
 		in.Identity, in.Boundary = e.Policies, e.Boundary
 	}
-	if p.unseen {
+	if p.unseen || p.entity != nil && p.entity.Unseen {
 		in.UnknownLayers = append(in.UnknownLayers, policy.LayerIdentity)
 	}
 	if a := w.Account(p.Account); a != nil && a.SeesOrg {
@@ -158,6 +158,10 @@ func (w *World) decide(s *step, p *Principal) StepAnswer {
 	case s.action == "" && s.only != "":
 		out.Answer, out.Because = YesIf, s.only
 		out.If = []Condition{{Text: s.only, Holds: true}}
+		return out
+	}
+	if p.Type == policy.Anonymous && strings.HasPrefix(s.action, "kms:") {
+		out.Because = "KMS takes no unsigned requests"
 		return out
 	}
 	partial := policy.EvaluatePartial(w.input(s, p))

@@ -19,6 +19,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/smithy-go/logging"
 	"github.com/spf13/pflag"
 )
 
@@ -59,6 +60,8 @@ type client struct {
 // client returns a client for f.
 func (e *environment) client(ctx context.Context, f *clientFlags) (*client, error) {
 	options := []func(*awsconfig.LoadOptions) error{
+		// What the SDK has to say of its own goes to nobody: errors come as values.
+		awsconfig.WithLogger(logging.Nop{}),
 		awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled),
 	}
 	if f.profile != "" {

@@ -19,6 +19,7 @@ import (
 	"coffer/internal/authz"
 	"coffer/internal/awserr"
 	"coffer/internal/awsjson"
+	"coffer/internal/sts"
 )
 
 // Prefix is where the handler lies on the API's own host.
@@ -30,6 +31,8 @@ const maxBody = 64 << 10
 // A Config holds what a Handler needs.
 type Config struct {
 	Admin *admin.Service
+	// Sessions makes credentials that act as a user or a role.
+	Sessions Sessions
 	// Authenticate finds out who sends a request, and reads its body. The caller
 	// is never nil, and names the request also when an error refuses it.
 	Authenticate func(*http.Request) (*authn.Caller, []byte, error)
@@ -37,6 +40,19 @@ type Config struct {
 	// Ready returns why the server can't serve now, or nil.
 	Ready func(context.Context) error
 	Log   *slog.Logger
+}
+
+// Sessions makes credentials that act as a user or a role of the caller's account. The
+// STS service implements it.
+type Sessions interface {
+	IssueSession(ctx context.Context, c *authn.Caller, principal string) (*sts.Credentials, error)
+}
+
+// A newSession is the answer of IssueSession: a place where secrets leave the server.
+type newSession struct {
+	AccessKeyID     string `json:"accessKeyId"`
+	SecretAccessKey string `json:"secretAccessKey"`
+	SessionToken    string `json:"sessionToken"`
 }
 
 // A Handler serves the operators' API.
@@ -81,6 +97,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	case name == "accounts":
 		h.accounts(w, r)
+	case name == "sessions" && r.Method == http.MethodPost:
+		serve(h, w, r, "IssueSession", func(ctx context.Context, c *authn.Caller, body []byte) (*newSession, error) {
+			in := new(struct {
+				Principal string `json:"principal"`
+			})
+			if err := h.decode(ctx, c, "IssueSession", body, in, `{"principal":"arn:aws:iam::123456789012:user/alice"}`); err != nil {
+				return nil, err
+			}
+			out, err := h.cfg.Sessions.IssueSession(ctx, c, in.Principal)
+			if err != nil {
+				return nil, err
+			}
+			return &newSession{out.AccessKeyID, out.SecretAccessKey.Reveal(), out.SessionToken.Reveal()}, nil
+		})
 	case strings.HasPrefix(name, "decisions/") && isRead(r):
 		serve(h, w, r, "ExplainDecision", func(ctx context.Context, c *authn.Caller, _ []byte) (*authz.Explanation, error) {
 			return h.cfg.Admin.ExplainDecision(ctx, c, strings.TrimPrefix(name, "decisions/"))
