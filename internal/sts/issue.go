@@ -20,11 +20,13 @@ const issuedFor = 15 * time.Minute
 const issuedName = "coffer-verify"
 
 // IssueSession returns credentials that act as a user or a role of the caller's
-// account, for a quarter of an hour, so that an administrator can see what they may
-// do. It is an operation of Coffer's own: it asks for coffer:IssueSession on the ARN
-// of the user or role, and whoever has that could as well change its policies.
+// account, for a quarter of an hour, so that the account's owner can see what they may
+// do. It is an operation of Coffer's own. Only the root user may call it, with its
+// access key: for anybody else, credentials of another principal would be a way
+// around boundaries and session policies. Organizations can deny
+// coffer:IssueSession.
 //
-// It returns a *awserr.Error with code AccessDeniedException, or NoSuchEntity.
+// It returns a *awserr.Error with code AccessDenied, or NoSuchEntity.
 func (s *Service) IssueSession(ctx context.Context, c *authn.Caller, principal string) (*Credentials, error) {
 	o := &op{s.gate.Begin(c, authz.Operation{Source: "coffer", Name: "IssueSession", ReadOnly: true}), "IssueSession", c}
 	o.Param("principal", principal)
@@ -40,8 +42,8 @@ func (s *Service) IssueSession(ctx context.Context, c *authn.Caller, principal s
 
 func (s *Service) issueSession(ctx context.Context, o *op, principal string) (*Credentials, error) {
 	c := o.caller
-	if c.Session != nil && c.Session.Kind != identity.SessionRole {
-		return nil, fault(http.StatusForbidden, "AccessDenied", "Cannot call IssueSession with session credentials")
+	if c.Type != authn.TypeRoot || c.Session != nil {
+		return nil, fault(http.StatusForbidden, "AccessDenied", "Only the root user may call IssueSession, with its access key.")
 	}
 	if err := o.Ask(ctx, &authz.Ask{Action: "coffer:IssueSession", Resource: principal, Account: c.Account}); err != nil {
 		return nil, err
