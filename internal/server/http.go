@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"coffer/internal/anywhereapi"
 	"coffer/internal/authn"
 	"coffer/internal/awserr"
 	"coffer/internal/awsjson"
@@ -40,16 +41,18 @@ const readHeaderTimeout = 20 * time.Second
 // A router is the handler of the one port: it gives each request an ID, bounds
 // how many are served at a time, and hands it to the API that it is signed for.
 type router struct {
-	authn   *authn.Authenticator
-	s3      *s3api.Handler
-	kms     http.Handler
-	org     http.Handler
-	query   *iamapi.Handler
-	ops     *opsapi.Handler
-	metrics *opsapi.Metrics
-	slots   chan struct{}
-	timeout time.Duration
-	log     *slog.Logger
+	authn *authn.Authenticator
+	s3    *s3api.Handler
+	kms   http.Handler
+	org   http.Handler
+	// anywhere serves IAM Roles Anywhere.
+	anywhere http.Handler
+	query    *iamapi.Handler
+	ops      *opsapi.Handler
+	metrics  *opsapi.Metrics
+	slots    chan struct{}
+	timeout  time.Duration
+	log      *slog.Logger
 }
 
 func newRouter(s *Stack, cfg *config.Server, ops *opsapi.Handler, metrics *opsapi.Metrics) *router {
@@ -63,6 +66,11 @@ func newRouter(s *Stack, cfg *config.Server, ops *opsapi.Handler, metrics *opsap
 	})
 	r.org = orgapi.New(s.Org, func(req *http.Request) (*authn.Caller, []byte, error) {
 		return readJSON(s.Authn, apiOrg, req)
+	})
+	r.anywhere = anywhereapi.New(s.Anywhere, func(req *http.Request) (*authn.Caller, []byte, error) {
+		return readJSON(s.Authn, apiAnywhere, req)
+	}, func(req *http.Request) (*authn.Caller, *authn.CertificateSigner, []byte, error) {
+		return readX509(s.Authn, req)
 	})
 	r.query = iamapi.New(iamapi.Services{IAM: s.IAM, STS: s.STS}, func(req *http.Request, service string) (*authn.Caller, []byte, error) {
 		return readQuery(s.Authn, service, req)
@@ -90,6 +98,17 @@ func readQuery(a *authn.Authenticator, service string, req *http.Request) (*auth
 		return a.Stranger(req, service, f), nil, err
 	}
 	return c, form, nil
+}
+
+// readX509 authenticates a request that is signed with the key of a certificate, and
+// reads its body.
+func readX509(a *authn.Authenticator, req *http.Request) (*authn.Caller, *authn.CertificateSigner, []byte, error) {
+	f, _ := req.Context().Value(factsKey{}).(authn.Facts)
+	c, signer, body, err := a.X509(req, apiAnywhere, f)
+	if err != nil {
+		return a.Stranger(req, apiAnywhere, f), nil, nil, err
+	}
+	return c, signer, body, nil
 }
 
 type factsKey struct{}
@@ -133,6 +152,8 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.kms.ServeHTTP(rec, req)
 	case apiOrg:
 		r.org.ServeHTTP(rec, req)
+	case apiAnywhere:
+		r.anywhere.ServeHTTP(rec, req)
 	case apiIAM, apiSTS:
 		r.query.ServeHTTP(rec, req, api)
 	case apiS3:
@@ -145,12 +166,13 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // The APIs on the port, as metrics name them. Others are the names of services
 // that a credential scope holds.
 const (
-	apiS3  = "s3"
-	apiKMS = "kms"
-	apiIAM = "iam"
-	apiSTS = "sts"
-	apiOrg = "organizations"
-	apiOps = "coffer"
+	apiS3       = "s3"
+	apiKMS      = "kms"
+	apiIAM      = "iam"
+	apiSTS      = "sts"
+	apiOrg      = "organizations"
+	apiAnywhere = "rolesanywhere"
+	apiOps      = "coffer"
 	// apiOther is a service that an unsigned request names and Coffer lacks.
 	apiOther = "other"
 )
@@ -166,7 +188,7 @@ func (r *router) api(req *http.Request) string {
 	service := authn.Service(req)
 	switch service {
 	case "":
-	case apiKMS, apiIAM, apiSTS, apiOrg, "cloudtrail", "rolesanywhere":
+	case apiKMS, apiIAM, apiSTS, apiOrg, apiAnywhere, "cloudtrail":
 		return service
 	default:
 		return apiS3 // which refuses a scope that is not its own
@@ -200,7 +222,7 @@ func isQuery(req *http.Request) bool {
 // slowDown refuses a request for which there is no slot.
 func (r *router) slowDown(w http.ResponseWriter, req *http.Request, api string) {
 	w.Header().Set("Connection", "close")
-	if code, ok := map[string]string{apiKMS: "KMSInternalException", apiOrg: "TooManyRequestsException"}[api]; ok {
+	if code, ok := map[string]string{apiKMS: "KMSInternalException", apiOrg: "TooManyRequestsException", apiAnywhere: "ThrottlingException"}[api]; ok {
 		e := awserr.New(503, code, "Please reduce your request rate.")
 		w.Header().Set("Content-Type", awsjson.ContentType)
 		w.WriteHeader(e.Status)

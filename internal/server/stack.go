@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"coffer/internal/anchor"
 	"coffer/internal/authn"
 	"coffer/internal/authz"
 	"coffer/internal/blob/disk"
@@ -29,6 +30,7 @@ import (
 	"coffer/internal/object"
 	"coffer/internal/org"
 	"coffer/internal/organization"
+	"coffer/internal/rolesanywhere"
 	"coffer/internal/rootseal/file"
 	"coffer/internal/s3"
 	"coffer/internal/sealed"
@@ -61,6 +63,7 @@ type Stack struct {
 	STS      *sts.Service
 	S3       *s3.Service
 	Org      *org.Service
+	Anywhere *rolesanywhere.Service
 	Authn    *authn.Authenticator
 
 	closers []func() error
@@ -243,6 +246,10 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 	s.STS = sts.New(sts.Config{
 		Identity: s.Identity, Gate: s.Gate, Tokens: tokens, Meta: s.Meta, Now: s.Clock.Now, Explainer: explainer{s.Gate}, Log: s.log,
 	})
+	s.Anywhere = rolesanywhere.New(rolesanywhere.Config{
+		Anchors: anchor.New(anchor.Config{Meta: s.Meta, Now: s.Clock.Now}), Identity: s.Identity, Gate: s.Gate,
+		Sessions: roleSessions{s.STS}, Meta: s.Meta, Log: s.log,
+	})
 	s.S3 = s3.New(s3.Config{
 		Objects: s.Objects, Keys: dataKeys{s.KMS, s.Keys}, Gate: s.Gate, Owners: owners{s.Identity}, Principals: s.Identity,
 		AllowCustomerKeys: cfg.AllowSSEC,
@@ -302,6 +309,20 @@ func (k dataKeys) NewDataKey(ctx context.Context, c *authn.Caller, keyID string,
 
 func (k dataKeys) OpenDataKey(ctx context.Context, c *authn.Caller, keyARN string, blob []byte, ec map[string]string) ([32]byte, error) {
 	return k.Service.OpenDataKey(ctx, c, keyARN, blob, ec)
+}
+
+// roleSessions lets package rolesanywhere make the sessions of roles.
+type roleSessions struct{ sts *sts.Service }
+
+func (r roleSessions) NewRoleSession(in *rolesanywhere.RoleSession) (*identity.Session, *rolesanywhere.Credentials, error) {
+	s, c, err := r.sts.NewRoleSession(&sts.RoleSession{
+		Role: in.Role, Name: in.Name, Duration: in.Duration, PolicyText: in.SessionPolicy, PolicyARNs: in.ManagedPolicies,
+		Tags: in.Tags, SourceIdentity: in.SourceIdentity, SourceARN: in.TrustAnchor,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, &rolesanywhere.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Expiration: c.Expiration}, nil
 }
 
 // explainer lets package sts explain denials.
