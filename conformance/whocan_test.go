@@ -338,18 +338,26 @@ func (w *randomWorld) organization(c *organizations.Client) {
 
 // compare asks who can read each object, and reads it as everybody.
 func (w *randomWorld) compare() (yes, no, open int) {
-	for _, object := range w.objects {
+	for i, object := range w.objects {
 		ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
-		out := w.s.run(w.TempDir(), []string{"AWS_SHARED_CREDENTIALS_FILE=" + w.profiles, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, binary, "who-can", "read", object,
-			"--endpoint-url", w.s.endpoint, "--profile", "p0", "--also-profile", "p1", "--also-profile", "p2", "--assume", "aws:SourceIp=127.0.0.1", "--json")
+		args := []string{"who-can", "read", object, "--endpoint-url", w.s.endpoint, "--profile", "p0", "--also-profile", "p1", "--also-profile", "p2",
+			"--assume", "aws:SourceIp=127.0.0.1", "--json"}
+		if i == 0 {
+			args = append(args, "--verify") // which fails the command if an answer is wrong
+		}
+		out := w.s.run(w.TempDir(), []string{"AWS_SHARED_CREDENTIALS_FILE=" + w.profiles, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, binary, args...)
 		var view struct {
 			Answers []struct {
 				Principal, Answer string
 				Steps             json.RawMessage
 			}
+			Verified map[string]string
 		}
 		if err := json.Unmarshal([]byte(out), &view); err != nil {
 			w.Fatalf("who-can --json prints %s: %v", tail(out, 500), err)
+		}
+		if i == 0 && !strings.HasPrefix(view.Verified[w.users[0].arn], "verified: ") && !strings.HasPrefix(view.Verified[w.users[1].arn], "verified: ") {
+			w.Errorf("who-can --verify of %s proves %v", object, view.Verified)
 		}
 		answers := make(map[string]string)
 		steps := make(map[string]string)
