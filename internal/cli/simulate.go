@@ -156,6 +156,9 @@ func (sim *simulator) answer(b, line []byte, err error) []byte {
 		return append(b, `,"statements":[]}`+"\n"...)
 	}
 	d := policy.Evaluate(in)
+	if isFree(in) {
+		d = policy.Decision{Allowed: true, Layer: layerFree}
+	}
 	b = append(b, `{"id":`...)
 	b = appendID(b, sim.c.id)
 	if d.Allowed {
@@ -222,10 +225,16 @@ func (sim *simulator) policy(s *scanner, kind policy.Kind) (*policy.Policy, erro
 	return p.policy, p.err
 }
 
-// parsePolicy parses a policy. Nobody but AWS may write RCPFullAWSAccess, so that
-// Parse refuses it; but it stands on every level of an organization.
+// parsePolicy parses a policy. Two things that Parse refuses stand in cases all the
+// same: RCPFullAWSAccess, which only AWS may write and which is on every level of an
+// organization, and the resource of a trust policy, which is the role.
 func parsePolicy(text []byte, kind policy.Kind) (*policy.Policy, error) {
 	p, err := policy.Parse(string(text), kind)
+	if err != nil && kind == policy.KindTrust {
+		if p, otherErr := policy.Parse(string(text), policy.KindResource); otherErr == nil {
+			return p, nil
+		}
+	}
 	if err == nil || kind != policy.KindRCP {
 		return p, err
 	}

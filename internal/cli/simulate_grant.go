@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	grantMembers      = []string{"granteePrincipal", "granteeServicePrincipal", "operations", "constraints", "retiringPrincipal", "retiringServicePrincipal", "grantId", "name"}
+	grantMembers      = []string{"granteePrincipal", "granteeServicePrincipal", "operations", "constraints"}
 	constraintMembers = []string{"encryptionContextEquals", "encryptionContextSubset", "sourceArn"}
 )
 
@@ -39,7 +39,6 @@ func readGrant(s *scanner) (policy.Grant, error) {
 		if err != nil {
 			return err
 		}
-		var ignored string
 		switch i {
 		case 0:
 			err = readText(s, &g.GranteePrincipal)
@@ -56,10 +55,6 @@ func readGrant(s *scanner) (policy.Grant, error) {
 			if !s.null() {
 				err = readConstraints(s, &g)
 			}
-		case 4:
-			err = readText(s, &g.RetiringPrincipal)
-		default:
-			err = readText(s, &ignored) // decides nothing
 		}
 		return at(grantMembers[i], err)
 	})

@@ -3,6 +3,7 @@ package cli
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"coffer/internal/arn"
 	"coffer/internal/policy"
@@ -42,12 +43,23 @@ var explicitDeny = map[policy.Layer]string{
 	policy.LayerSession:  "explicit deny in the session policy",
 }
 
+// layerFree is the layer of an action that needs no permission.
+const layerFree policy.Layer = "no permission"
+
+// isFree reports whether every identity may do the action, whatever policies say.
+//
+// Source: STS API Reference, GetCallerIdentity, read 2026-11-21.
+func isFree(in *policy.Input) bool {
+	return in.Principal.Account != "" && strings.EqualFold(in.Action, "sts:GetCallerIdentity")
+}
+
 var allowedBy = map[policy.Layer]string{
 	policy.LayerResource: "allowed by the resource-based policy",
 	policy.LayerTrust:    "allowed by the role trust policy",
 	policy.LayerIdentity: "allowed by an identity-based policy",
 	policy.LayerGrant:    "allowed by a grant",
 	policy.LayerRoot:     "allowed to the root user",
+	layerFree:            "no permission is needed",
 }
 
 var notAllowedBy = map[policy.Layer]string{
