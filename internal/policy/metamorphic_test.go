@@ -293,7 +293,7 @@ func splitStatement(st policy.Statement) []policy.Statement {
 
 // Some changes never open anything, and some change nothing.
 func TestMetamorphic(t *testing.T) {
-	perChange := *cases / 20
+	perChange := *cases / 50
 	decide := func(t *testing.T, draft *policy.Input, data []byte) (policy.Decision, string) {
 		in, text, err := typed(draft, data)
 		if err != nil {

@@ -301,7 +301,7 @@ func (d *drafter) policy(kind policy.Kind) *policy.Policy {
 
 func (d *drafter) statement(kind policy.Kind) policy.Statement {
 	st := policy.Statement{Effect: policy.Allow}
-	if kind == policy.KindRCP || d.chance(7) {
+	if kind == policy.KindRCP || d.chance(7) || kind >= policy.KindBucket && kind != policy.KindSCP && d.chance(6) {
 		st.Effect = policy.Deny
 	}
 	hasResource := kind != policy.KindTrust
@@ -342,8 +342,8 @@ func (d *drafter) statement(kind policy.Kind) policy.Statement {
 		}
 	case policy.KindBucket, policy.KindKey, policy.KindTrust, policy.KindResource:
 		st.Principal = d.principals()
-		if st.Effect == policy.Deny && kind != policy.KindTrust && d.chance(25) {
-			st.NotPrinc = true
+		if st.Effect == policy.Deny && kind != policy.KindTrust && d.chance(40) {
+			st.Principal, st.NotPrinc = d.exceptions(), true
 		}
 	}
 	if d.chance(2) {
@@ -422,6 +422,32 @@ func (d *drafter) principals() *policy.Principals {
 		}
 	}
 	return p
+}
+
+// exceptions are most of what NotPrincipal has to list to leave the principal out,
+// and others.
+func (d *drafter) exceptions() *policy.Principals {
+	p, e := &d.in.Principal, new(policy.Principals)
+	add := func(names ...string) {
+		name := pick(d.chooser, names)
+		if name != "" && d.chance(80) && !slices.Contains(e.AWS, name) {
+			e.AWS = append(e.AWS, name)
+		}
+	}
+	if p.Account != "" {
+		add(p.Account, "arn:aws:iam::"+p.Account+":root")
+		add(p.ARN)
+		add(p.Role, p.User, p.ID)
+	}
+	if p.Type == policy.Service {
+		e.Service = []string{p.Service}
+	}
+	if len(e.AWS) == 0 || d.chance(20) {
+		if name := d.name(); !slices.Contains(e.AWS, name) {
+			e.AWS = append(e.AWS, name)
+		}
+	}
+	return e
 }
 
 func (d *drafter) grant() policy.Grant {
