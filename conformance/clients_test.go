@@ -196,9 +196,8 @@ func TestCLIErrors(t *testing.T) {
 		{"s3api put-bucket-policy --bucket BUCKET --policy {}", "(MalformedPolicy) when calling the PutBucketPolicy operation: Missing required field Statement"},
 		{"s3api complete-multipart-upload --bucket BUCKET --key o --upload-id none --multipart-upload Parts=[{ETag=x,PartNumber=1}]", "(NoSuchUpload) when calling the CompleteMultipartUpload operation: The specified upload does not exist."},
 		{"kms describe-key --key-id alias/none", "(NotFoundException) when calling the DescribeKey operation: Alias arn:aws:kms:us-east-1:123456789012:alias/none is not found."},
-		{"iam list-users", "(NotImplemented) when calling the ListUsers operation: "},
-		{"sts get-caller-identity", "(NotImplemented) when calling the GetCallerIdentity operation: "},
-		{"organizations list-accounts", "(NotImplemented) when calling the ListAccounts operation: "},
+		{"iam get-user --user-name none", "(NoSuchEntity) when calling the GetUser operation: "},
+		{"organizations list-accounts", "(AWSOrganizationsNotInUseException) when calling the ListAccounts operation: Your account is not a member of an organization."},
 		{"cloudtrail lookup-events", "(NotImplemented) when calling the LookupEvents operation: "},
 	} {
 		args := strings.Fields(strings.ReplaceAll(c.args, "BUCKET", b))

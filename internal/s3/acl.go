@@ -137,7 +137,7 @@ func (a *ACL) isZero() bool { return a.Canned == "" && len(a.Grants) == 0 }
 func (r *request) objectACL(acl *ACL) (owner string, _ *object.ACL, err error) {
 	b := r.bucket
 	if !b.HasACLs() {
-		if acl.isZero() || acl.Canned == "bucket-owner-full-control" && len(acl.Grants) == 0 {
+		if acl.isZero() || r.isEnforced(acl) {
 			return "", nil, nil
 		}
 		return "", nil, errNoACLs
@@ -154,6 +154,14 @@ func (r *request) objectACL(acl *ACL) (owner string, _ *object.ACL, err error) {
 		err = r.checkPublicACL(list, "s3:PutObject")
 	}
 	return owner, list, err
+}
+
+// isEnforced reports whether headers ask for what holds anyway where access control
+// lists are disabled: that the bucket's owner has full control. For that account
+// itself, private says the same. S3 refuses that one; clients that send it with every
+// write are taken here.
+func (r *request) isEnforced(acl *ACL) bool {
+	return len(acl.Grants) == 0 && (acl.Canned == "bucket-owner-full-control" || acl.Canned == "private" && r.c.Account == r.bucket.Account)
 }
 
 func cmpOr(a, b string) string {

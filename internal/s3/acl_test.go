@@ -181,8 +181,16 @@ func TestACLsAreRefused(t *testing.T) {
 	}
 	// Where ACLs are disabled.
 	want(t, "PutBucketAcl", setBucket(ACL{Canned: "private"}), "AccessControlListNotSupported")
-	want(t, "PutObjectAcl", setObject(PutACLInput{ACL: ACL{Canned: "private"}}), "AccessControlListNotSupported")
+	want(t, "PutObjectAcl", setObject(PutACLInput{ACL: ACL{Canned: "public-read"}}), "AccessControlListNotSupported")
+	want(t, "PutObjectAcl for the bucket's owner", setObject(PutACLInput{ACL: ACL{Canned: "bucket-owner-full-control"}}), "")
+	full := ACLGrant{ID: w.canonical(owner), Permission: "FULL_CONTROL"}
+	want(t, "the same as a document", setObject(PutACLInput{Document: &ACLDocument{Owner: Owner{ID: full.ID}, Grants: []ACLGrant{full}}}), "")
+	want(t, "another document", setObject(PutACLInput{Document: &ACLDocument{Owner: Owner{ID: full.ID}, Grants: []ACLGrant{full, full}}}), "AccessControlListNotSupported")
+	want(t, "a document and a header", setObject(PutACLInput{ACL: ACL{Canned: "private"}, Document: &ACLDocument{Owner: Owner{ID: full.ID}, Grants: []ACLGrant{full}}}), "AccessControlListNotSupported")
 	want(t, "PutObject", w.put(root(owner), "tour", "key", withACL("public-read")), "AccessControlListNotSupported")
+	want(t, "PutObject as it is anyway", w.put(root(owner), "tour", "key", withACL("private")), "")
+	w.policy("tour", statement("Allow", theStranger, "s3:PutObject*", "/*", ""))
+	want(t, "PutObject of another account for itself", w.put(root(stranger), "tour", "key", withACL("private")), "AccessControlListNotSupported")
 	want(t, "PutObject for the bucket's owner", w.put(root(owner), "tour", "key", withACL("bucket-owner-full-control")), "")
 
 	// Where public ones are blocked.

@@ -105,12 +105,16 @@ func (r *request) putObjectACL(in *PutACLInput) (*PutObjectACLOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	acl, err := r.sentList(in, v.Owned(r.bucket), false)
-	if err != nil {
+	acl := v.ACL // it stays where lists are disabled
+	if enforced, err := r.sendsEnforced(in); err != nil {
 		return nil, err
-	}
-	if err := r.checkPublicACL(acl, action); err != nil {
-		return nil, err
+	} else if !enforced {
+		if acl, err = r.sentList(in, v.Owned(r.bucket), false); err != nil {
+			return nil, err
+		}
+		if err := r.checkPublicACL(acl, action); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.covers(r.bucket, v.Key); err != nil {
 		return nil, err
@@ -119,6 +123,21 @@ func (r *request) putObjectACL(in *PutACLInput) (*PutObjectACLOutput, error) {
 		return nil, err
 	}
 	return &PutObjectACLOutput{VersionID: r.shownVersion(v)}, nil
+}
+
+// sendsEnforced reports whether a request sets the one list that a bucket without
+// lists takes, by a header or as a document.
+//
+// Source: Amazon S3 API Reference, PutObject, x-amz-acl ("bucket owner full control
+// ACLs ... or an equivalent form of this ACL expressed in the XML format"), read
+// 2026-11-21.
+func (r *request) sendsEnforced(in *PutACLInput) (bool, error) {
+	if r.bucket.HasACLs() || in.Document == nil || !in.ACL.isZero() {
+		return !r.bucket.HasACLs() && in.Document == nil && r.isEnforced(&in.ACL), nil
+	}
+	id, err := r.s.owners.CanonicalID(r.ctx, r.bucket.Account)
+	full := ACLGrant{ID: id, Permission: object.PermissionFullControl}
+	return in.Document.Owner.ID == id && len(in.Document.Grants) == 1 && in.Document.Grants[0] == full, err
 }
 
 // GetObjectACL returns the access control list of an object's version.
