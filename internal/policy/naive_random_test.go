@@ -460,8 +460,16 @@ func (d *drafter) grant() policy.Grant {
 		g.GranteePrincipal, g.GranteeService = "", d.in.Principal.Service
 	}
 	pairs := map[string]string{pick(d.chooser, []string{"tenant", "TENANT", "aws:s3:arn"}): pick(d.chooser, []string{"t1", "T1"})}
+	if d.chance(60) { // of what the request has
+		pairs = map[string]string{}
+		for _, k := range []string{"tenant", "aws:s3:arn"} {
+			if v, ok := d.in.Context.Lookup("kms:encryptioncontext:"+k, nil); ok && d.chance(60) {
+				pairs[k] = v[0]
+			}
+		}
+	}
 	switch {
-	case d.chance(20):
+	case d.chance(30):
 		g.ContextEquals = pairs
 	case d.chance(25):
 		g.ContextSubset = pairs
