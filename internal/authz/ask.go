@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"coffer/internal/meta"
 	"coffer/internal/policy"
@@ -50,9 +51,7 @@ var ErrNotCovered = errors.New("authz: resource was not authorized")
 // authorization ID, or the error that kept it from deciding. The call keeps a until
 // it ends.
 func (c *Call) Ask(ctx context.Context, a *Ask) error {
-	if err := c.Watch(ctx); err != nil {
-		return fmt.Errorf("decide %s: %w", a.Action, err)
-	}
+	c.Watch()
 	if err := c.gate.ask(ctx, c.caller, a, true); err != nil {
 		if d := AsDenied(err); d != nil && d.ID != "" {
 			c.Additional("authorizationId", d.ID)
@@ -66,16 +65,13 @@ func (c *Call) Ask(ctx context.Context, a *Ask) error {
 // Watch notes from when on a right that is taken away shows at the commit of the
 // call's change. An operation calls it before it reads what an Ask says of the
 // resource; the first Ask does otherwise.
-func (c *Call) Watch(ctx context.Context) error {
-	if c.op.ReadOnly || c.watching || c.gate.cfg.Meta == nil {
-		return nil
+func (c *Call) Watch() {
+	if !c.watched.IsZero() {
+		return
 	}
-	err := c.gate.cfg.Meta.View(ctx, func(r meta.Reader) (err error) {
-		c.revision, err = revision.Read(r)
-		return err
-	})
-	c.watching = err == nil
-	return err
+	// The revision may be older than the newest one: then the commit decides again
+	// for nothing. It is never newer than what is read from now on.
+	c.revision, c.watched = c.gate.seen.Load(), time.Now()
 }
 
 // Covers returns nil if an action on the resource was allowed in this call, and
@@ -111,6 +107,12 @@ func (c *Call) Again(ctx context.Context) error {
 	return nil
 }
 
+// freshFor is how long a decision is believed that no change seems to have
+// overtaken. What the domains remember may be behind a commit for as long as the
+// committing goroutine needs to say so, which is far less; but a body may be hours
+// under way.
+const freshFor = time.Second
+
 // stillAllowed decides again, inside the transaction that makes the call's change,
 // if a right may have been taken away since the first decision. The transaction
 // reads the revision: whatever is taken away while it runs makes it run again.
@@ -119,8 +121,27 @@ func (c *Call) stillAllowed(tx meta.Txn) error {
 		return nil
 	}
 	now, err := revision.Read(tx)
-	if err != nil || now == c.revision {
+	if err != nil {
 		return err
 	}
+	if now == c.revision && time.Since(c.watched) < freshFor {
+		return nil
+	}
+	c.behind = now != c.revision
 	return c.Again(context.Background())
+}
+
+// catchUp learns the newest revision after a call that did not know it. What a
+// transaction reads may be its own change, which is not made yet.
+func (c *Call) catchUp(ctx context.Context) {
+	if !c.behind {
+		return
+	}
+	_ = c.gate.cfg.Meta.View(ctx, func(r meta.Reader) error {
+		n, err := revision.Read(r)
+		if err == nil {
+			c.gate.seen.Store(n)
+		}
+		return err
+	})
 }

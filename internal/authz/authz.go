@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"coffer/internal/arn"
@@ -30,11 +31,15 @@ import (
 )
 
 // Identities finds what policies say of users and roles. The identity store
-// implements it. Both return an error that is identity.ErrNoUser or
+// implements it. The first two return an error that is identity.ErrNoUser or
 // identity.ErrNoRole if there is none with the ID.
+//
+// CanonicalID returns the canonical user ID of an account, or an error that is
+// identity.ErrNoAccount.
 type Identities interface {
 	EffectiveUser(ctx context.Context, account, userID string) (*identity.Effective, error)
 	EffectiveRole(ctx context.Context, account, roleID string) (*identity.Effective, error)
+	CanonicalID(ctx context.Context, account string) (string, error)
 }
 
 // Organizations finds what stands above an account. The organization store
@@ -61,6 +66,7 @@ type Config struct {
 type Gate struct {
 	cfg    Config
 	denied *explanations // nil without Config.Meta
+	seen   atomic.Uint64 // a revision that was committed
 }
 
 // New returns a gate. Close it to keep the explanations of its last denials.
@@ -134,6 +140,9 @@ func (e *evaluation) gather(ctx context.Context, g *Gate, c *authn.Caller, a *As
 	if err := e.principal(ctx, g, c); err != nil {
 		return err
 	}
+	if err := e.canonical(ctx, g, c); err != nil {
+		return err
+	}
 	var own, other *organization.Chain
 	if g.cfg.Organizations != nil {
 		var err error
@@ -204,6 +213,21 @@ func (e *evaluation) principal(ctx context.Context, g *Gate, c *authn.Caller) er
 	}
 	e.input.Session, e.input.HasSession = c.Session.Policies, c.Session.HasPolicies
 	return nil
+}
+
+// canonical fills in the canonical user ID of the principal's account, by which only
+// the policy of a resource can name it. That of an account that is not there stays
+// unknown, and a denial for any canonical user holds.
+func (e *evaluation) canonical(ctx context.Context, g *Gate, c *authn.Caller) error {
+	if e.input.ResourcePolicy == nil || e.input.Principal.Account == "" || g.cfg.Identities == nil {
+		return nil
+	}
+	id, err := g.cfg.Identities.CanonicalID(ctx, c.Account)
+	if errors.Is(err, identity.ErrNoAccount) {
+		return nil
+	}
+	e.input.Principal.Canonical = id
+	return err
 }
 
 var errNoSession = errors.New("authz: temporary credentials without a session")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"coffer/internal/authn"
 	"coffer/internal/awserr"
@@ -41,9 +42,10 @@ type Call struct {
 	record *trail.Record // of a change, once its transaction has run
 	ended  bool
 
-	asks     []*Ask // that were allowed
-	watching bool   // revision is read
-	revision uint64 // before the first was asked, for a call that changes something
+	asks     []*Ask    // that were allowed
+	watched  time.Time // when revision was noted; zero before
+	revision uint64    // that the decisions are at least of
+	behind   bool      // the commit saw a newer one
 }
 
 // Begin starts a call.
@@ -125,6 +127,7 @@ func (c *Call) End(ctx context.Context, err error) error {
 		return err
 	}
 	c.ended = true
+	c.catchUp(context.WithoutCancel(ctx))
 	if c.record != nil {
 		c.record.End()
 	}

@@ -41,6 +41,13 @@ func (w *world) EffectiveRole(_ context.Context, _, id string) (*identity.Effect
 	return nil, identity.ErrNoRole
 }
 
+func (w *world) CanonicalID(_ context.Context, account string) (string, error) {
+	if account == "999999999999" {
+		return "", identity.ErrNoAccount
+	}
+	return strings.Repeat(account[:1], 64), nil
+}
+
 func (w *world) Chain(_ context.Context, account string) (*organization.Chain, error) {
 	return w.chains[account], nil
 }
@@ -406,6 +413,39 @@ func TestCommitDecidesAgain(t *testing.T) {
 	}
 }
 
+// TestRevisionIsLearned: a commit that meets a revision it does not know decides
+// again, once; one that took long decides again in any case.
+func TestRevisionIsLearned(t *testing.T) {
+	w := newWorld(t, `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)
+	store := mem.New()
+	if err := store.Update(t.Context(), revision.Bump); err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(t, w, store)
+	refreshed := 0
+	put := func(wait time.Duration) {
+		t.Helper()
+		c := g.Begin(alice(), Operation{Source: "s3.amazonaws.com", Name: "PutObject"})
+		a := &Ask{Action: "s3:PutObject", Resource: "arn:aws:s3:::b/k", Refresh: func(context.Context, *Ask) error { refreshed++; return nil }}
+		if err := c.Ask(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		c.watched = c.watched.Add(-wait)
+		err := store.Update(t.Context(), func(tx meta.Txn) error { return c.Record(tx) })
+		if err := c.End(t.Context(), err); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, step := range []struct {
+		wait time.Duration
+		want int
+	}{{0, 1}, {0, 1}, {2 * freshFor, 2}, {0, 2}} {
+		if put(step.wait); refreshed != step.want {
+			t.Errorf("after commit %d: decided again %d times; want %d", i, refreshed, step.want)
+		}
+	}
+}
+
 // TestCredentialsDie: a decision that is made again asks for the credentials too.
 func TestCredentialsDie(t *testing.T) {
 	w := newWorld(t, `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)
@@ -418,6 +458,45 @@ func TestCredentialsDie(t *testing.T) {
 	}
 	if err := c.Again(t.Context()); !errors.Is(err, dead) {
 		t.Errorf("Again = %v; want %v", err, dead)
+	}
+}
+
+// A canonical user ID in a bucket's policy names all identities of its account, and no
+// decision allocates for it. Who an account that is not there belongs to can't be told,
+// so that a Deny holds for it.
+func TestCanonicalUser(t *testing.T) {
+	w := newWorld(t, "")
+	g := newGate(t, w, nil)
+	one := `{"CanonicalUser":"` + strings.Repeat("1", 64) + `"}`
+	bucket := func(statements string) *Ask {
+		p := mustPolicy(t, "bucket", policy.KindBucket, `{"Version":"2012-10-17","Statement":[`+statements+`]}`)
+		return &Ask{Action: "s3:GetObject", Resource: "arn:aws:s3:::tour/key", Account: other, Policy: &p}
+	}
+	statement := func(effect, who string) string {
+		return `{"Effect":"` + effect + `","Principal":` + who + `,"Action":"s3:GetObject","Resource":"arn:aws:s3:::tour/*"}`
+	}
+	federated := root(account)
+	federated.Type, federated.ARN = authn.TypeFederatedUser, "arn:aws:sts::123456789012:federated-user/bob"
+	federated.Session = &identity.Session{Kind: identity.SessionFederated, Name: "bob", UserID: account, UserARN: arn.Root(account)}
+	allow, deny := bucket(statement("Allow", one)), bucket(statement("Allow", `"*"`)+","+statement("Deny", one))
+	for _, tt := range []struct {
+		name   string
+		caller *authn.Caller
+		ask    *Ask
+		want   bool
+	}{
+		{"root is named", root(account), allow, true},
+		{"root is denied", root(account), deny, false},
+		{"a role is denied", session(), deny, false},
+		{"a user is denied", alice(), deny, false},
+		{"a federated user is denied", federated, deny, false},
+		{"another root is not denied", root(other), deny, true},
+		{"an account that is not there is not named", root("999999999999"), allow, false},
+		{"an account that is not there is denied", root("999999999999"), deny, false},
+	} {
+		if ok, err := g.Allowed(t.Context(), tt.caller, tt.ask); ok != tt.want || err != nil {
+			t.Errorf("%s: Allowed() = %v, %v; want %v", tt.name, ok, err, tt.want)
+		}
 	}
 }
 

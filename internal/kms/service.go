@@ -98,11 +98,8 @@ const (
 // of act reaches the trail and the client as the same *awserr.Error.
 func run[Output any](ctx context.Context, s *Service, c *authn.Caller, name string, readOnly bool, act func(*authz.Call) (*Output, error)) (*Output, error) {
 	call := s.gate.Begin(c, authz.Operation{Source: source, Name: name, ReadOnly: readOnly})
-	var out *Output
-	err := call.Watch(ctx)
-	if err == nil {
-		out, err = act(call)
-	}
+	call.Watch()
+	out, err := act(call)
 	if err != nil {
 		err = s.answer(ctx, c, name, err)
 	}

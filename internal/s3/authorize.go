@@ -43,9 +43,7 @@ func (r *request) findBucket() error {
 		return nil
 	}
 	// Before anything is read that decides: what changes later shows at the commit.
-	if err := r.Watch(r.ctx); err != nil {
-		return err
-	}
+	r.Watch()
 	b, err := r.s.objects.Bucket(r.ctx, r.bucketName)
 	if err != nil {
 		return err
