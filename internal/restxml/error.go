@@ -7,9 +7,10 @@ import (
 	"coffer/internal/awserr"
 )
 
-// Error is an error body.
+// Error is an error body. That of S3 Control is in an envelope, which has the
+// request's IDs: clients look for them there.
 type Error struct {
-	Control   bool // in the envelope of S3 Control
+	Control   bool // of S3 Control
 	Err       *awserr.Error
 	RequestID string
 	HostID    string
@@ -34,9 +35,14 @@ func (d *Error) write(w *writer) {
 			w.text(f.Name, carried(f.Value))
 		}
 	}
+	if d.Control {
+		w.close("Error")
+	}
 	w.text("RequestId", d.RequestID)
 	w.text("HostId", d.HostID)
-	w.close("Error")
+	if !d.Control {
+		w.close("Error")
+	}
 }
 
 // carried replaces the characters that XML 1.0 has no way to carry. An error often

@@ -40,6 +40,10 @@ func TestS3Control(t *testing.T) {
 			if isControl := strings.Contains(tt.target, "/v20180820/"); tt.code != "" && wrapped != isControl {
 				t.Errorf("body = %s", w.Body)
 			}
+			// Clients look for the request's ID beside the error.
+			if wrapped && !strings.Contains(w.Body.String(), "</Error><RequestId>") {
+				t.Errorf("body = %s; want the request's ID in the envelope", w.Body)
+			}
 		})
 	}
 }
