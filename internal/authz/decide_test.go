@@ -41,13 +41,6 @@ func (w *world) EffectiveRole(_ context.Context, _, id string) (*identity.Effect
 	return nil, identity.ErrNoRole
 }
 
-func (w *world) CanonicalID(_ context.Context, account string) (string, error) {
-	if account == "999999999999" {
-		return "", identity.ErrNoAccount
-	}
-	return strings.Repeat(account[:1], 64), nil
-}
-
 func (w *world) Chain(_ context.Context, account string) (*organization.Chain, error) {
 	return w.chains[account], nil
 }
@@ -458,45 +451,6 @@ func TestCredentialsDie(t *testing.T) {
 	}
 	if err := c.Again(t.Context()); !errors.Is(err, dead) {
 		t.Errorf("Again = %v; want %v", err, dead)
-	}
-}
-
-// A canonical user ID in a bucket's policy names all identities of its account, and no
-// decision allocates for it. Who an account that is not there belongs to can't be told,
-// so that a Deny holds for it.
-func TestCanonicalUser(t *testing.T) {
-	w := newWorld(t, "")
-	g := newGate(t, w, nil)
-	one := `{"CanonicalUser":"` + strings.Repeat("1", 64) + `"}`
-	bucket := func(statements string) *Ask {
-		p := mustPolicy(t, "bucket", policy.KindBucket, `{"Version":"2012-10-17","Statement":[`+statements+`]}`)
-		return &Ask{Action: "s3:GetObject", Resource: "arn:aws:s3:::tour/key", Account: other, Policy: &p}
-	}
-	statement := func(effect, who string) string {
-		return `{"Effect":"` + effect + `","Principal":` + who + `,"Action":"s3:GetObject","Resource":"arn:aws:s3:::tour/*"}`
-	}
-	federated := root(account)
-	federated.Type, federated.ARN = authn.TypeFederatedUser, "arn:aws:sts::123456789012:federated-user/bob"
-	federated.Session = &identity.Session{Kind: identity.SessionFederated, Name: "bob", UserID: account, UserARN: arn.Root(account)}
-	allow, deny := bucket(statement("Allow", one)), bucket(statement("Allow", `"*"`)+","+statement("Deny", one))
-	for _, tt := range []struct {
-		name   string
-		caller *authn.Caller
-		ask    *Ask
-		want   bool
-	}{
-		{"root is named", root(account), allow, true},
-		{"root is denied", root(account), deny, false},
-		{"a role is denied", session(), deny, false},
-		{"a user is denied", alice(), deny, false},
-		{"a federated user is denied", federated, deny, false},
-		{"another root is not denied", root(other), deny, true},
-		{"an account that is not there is not named", root("999999999999"), allow, false},
-		{"an account that is not there is denied", root("999999999999"), deny, false},
-	} {
-		if ok, err := g.Allowed(t.Context(), tt.caller, tt.ask); ok != tt.want || err != nil {
-			t.Errorf("%s: Allowed() = %v, %v; want %v", tt.name, ok, err, tt.want)
-		}
 	}
 }
 

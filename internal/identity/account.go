@@ -77,6 +77,21 @@ func (s *Store) Account(ctx context.Context, id string) (Account, error) {
 	return a, err
 }
 
+// CanonicalID returns the canonical user ID of an account, or ErrNoAccount. It is read
+// once.
+func (s *Store) CanonicalID(ctx context.Context, account string) (string, error) {
+	id, changes, ok := s.canonical.get(account)
+	if !ok {
+		a, err := s.Account(ctx, account)
+		if err != nil {
+			return "", err
+		}
+		id = &a.CanonicalUserID
+		s.canonical.put(account, id, changes)
+	}
+	return *id, nil
+}
+
 // Accounts returns all accounts, by ID.
 func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
 	var list []Account

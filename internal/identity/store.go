@@ -26,6 +26,7 @@ type Store struct {
 
 	keys      cache[AccessKey] // by access key ID
 	effective cache[resolved]  // by unique ID
+	canonical cache[string]    // by account ID; never emptied: an account keeps its canonical user ID
 	compiled  compiled
 	usage     usage
 	revoked   revoked

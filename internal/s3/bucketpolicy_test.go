@@ -45,6 +45,28 @@ func TestBucketPolicyAcrossAccounts(t *testing.T) {
 	want(t, "the owner's", w.get(root(owner), "tour", "secret1"), "")
 }
 
+// A canonical user ID names an account: an Allow delegates to it, and a Deny holds
+// for its identities only.
+func TestBucketPolicyNamesCanonicalUsers(t *testing.T) {
+	w := newWorld(t)
+	w.bucket("tour")
+	w.open("tour", object.BucketOwnerEnforced)
+	must(t, w.put(root(owner), "tour", "key"))
+	reader, nobody := w.user(stranger, allow("s3:*", "*")), w.user(stranger)
+	canonical := func(account string) string { return `{"CanonicalUser":"` + w.canonical(account) + `"}` }
+	w.policy("tour", statement("Allow", canonical(stranger), "s3:GetObject", "/*", ""))
+	want(t, "get as the root user who is named", w.get(root(stranger), "tour", "key"), "")
+	want(t, "get as its user", w.get(reader, "tour", "key"), "")
+	want(t, "get as a user without rights", w.get(nobody, "tour", "key"), "AccessDenied")
+	want(t, "get as nobody", w.get(anonymous(), "tour", "key"), "AccessDenied")
+	w.policy("tour", statement("Allow", `"*"`, "s3:GetObject", "/*", ""), statement("Deny", canonical(stranger), "s3:GetObject", "/*", ""))
+	want(t, "get as the root user who is denied", w.get(root(stranger), "tour", "key"), "AccessDenied")
+	want(t, "get as its user", w.get(reader, "tour", "key"), "AccessDenied")
+	want(t, "get as the owner's root", w.get(root(owner), "tour", "key"), "")
+	want(t, "get as the owner's user", w.get(w.user(owner), "tour", "key"), "")
+	want(t, "get as nobody", w.get(anonymous(), "tour", "key"), "")
+}
+
 func TestBucketPolicyOperations(t *testing.T) {
 	ctx := t.Context()
 	w := newWorld(t)

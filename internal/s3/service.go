@@ -38,7 +38,7 @@ type KeyService interface {
 	Usable(r meta.Reader, keyARN string) error
 }
 
-// An Owners tells the canonical user ID of an account.
+// An Owners tells the canonical user ID of an account. [identity.Store] implements it.
 type Owners interface {
 	CanonicalID(ctx context.Context, account string) (string, error)
 }

@@ -47,14 +47,6 @@ func (serviceKeys) ServiceSecret(_ context.Context, account string, salt [32]byt
 	return sha256.Sum256(append(salt[:], account...)), nil
 }
 
-// owners tells the canonical IDs of the accounts of a world.
-type owners struct{ *identity.Store }
-
-func (o owners) CanonicalID(ctx context.Context, account string) (string, error) {
-	a, err := o.Account(ctx, account)
-	return a.CanonicalUserID, err
-}
-
 // keyARN is the one KMS key of a world, which alias/x names too.
 const keyARN = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
@@ -99,7 +91,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	gate := authz.New(authz.Config{Trail: tr, Meta: store, Identities: w.identities})
-	w.Service = New(Config{Objects: objects, Keys: kmsKeys{}, Gate: gate, Owners: owners{w.identities}, Principals: w.identities,
+	w.Service = New(Config{Objects: objects, Keys: kmsKeys{}, Gate: gate, Owners: w.identities, Principals: w.identities,
 		AllowCustomerKeys: true})
 	t.Cleanup(func() {
 		objects.Close()

@@ -251,7 +251,7 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 		Sessions: roleSessions{s.STS}, Meta: s.Meta, Log: s.log,
 	})
 	s.S3 = s3.New(s3.Config{
-		Objects: s.Objects, Keys: dataKeys{s.KMS, s.Keys}, Gate: s.Gate, Owners: owners{s.Identity}, Principals: s.Identity,
+		Objects: s.Objects, Keys: dataKeys{s.KMS, s.Keys}, Gate: s.Gate, Owners: s.Identity, Principals: s.Identity,
 		AllowCustomerKeys: cfg.AllowSSEC,
 	})
 	return nil
@@ -335,12 +335,4 @@ func (e explainer) Decode(ctx context.Context, c *authn.Caller, message string) 
 	}
 	b, err := json.Marshal(x)
 	return string(b), err
-}
-
-// owners tells package s3 the canonical user ID of accounts.
-type owners struct{ identity *identity.Store }
-
-func (o owners) CanonicalID(ctx context.Context, account string) (string, error) {
-	a, err := o.identity.Account(ctx, account)
-	return a.CanonicalUserID, err
 }
