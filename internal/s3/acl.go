@@ -178,7 +178,7 @@ func (r *request) newACL(a *ACL, owner string, onBucket bool) (*object.ACL, erro
 		return nil, invalidRequest("Specifying both Canned ACLs and Header Grants is not allowed")
 	}
 	if len(a.Grants) > 0 {
-		return r.headerACL(a.Grants, onBucket)
+		return headerACL(a.Grants)
 	}
 	canned := func(grants ...object.Grant) (*object.ACL, error) {
 		id, err := r.s.owners.CanonicalID(r.ctx, owner)
@@ -229,7 +229,7 @@ var headerPermissions = map[string]string{
 
 // headerACL returns the access control list of x-amz-grant- headers: each lists
 // grantees as type="value".
-func (r *request) headerACL(headers map[string]string, onBucket bool) (*object.ACL, error) {
+func headerACL(headers map[string]string) (*object.ACL, error) {
 	var grants []ACLGrant
 	names := make([]string, 0, len(headers))
 	for name := range headers {
@@ -261,23 +261,19 @@ func (r *request) headerACL(headers map[string]string, onBucket bool) (*object.A
 			grants = append(grants, g)
 		}
 	}
-	return checkGrants(grants, onBucket)
+	return checkGrants(grants)
 }
 
 // checkGrants checks the grants of a list and returns it as it is kept.
-func checkGrants(grants []ACLGrant, onBucket bool) (*object.ACL, error) {
+func checkGrants(grants []ACLGrant) (*object.ACL, error) {
 	if len(grants) > maxGrants {
 		return nil, awserr.New(400, "MalformedACLError", "The ACL you provided holds more than %d grants", maxGrants)
 	}
 	acl := &object.ACL{Grants: []object.Grant{}}
 	for _, g := range grants {
 		switch g.Permission {
-		case object.PermissionFullControl, object.PermissionRead, object.PermissionReadACP, object.PermissionWriteACP:
-		case object.PermissionWrite:
-			if !onBucket {
-				// S3 has no use for WRITE on an object, and takes it.
-				break
-			}
+		case object.PermissionFullControl, object.PermissionRead, object.PermissionReadACP, object.PermissionWriteACP,
+			object.PermissionWrite: // S3 has no use for WRITE on an object, and takes it
 		default:
 			return nil, awserr.New(400, "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema")
 		}

@@ -280,7 +280,7 @@ func FuzzHeaderACL(f *testing.F) {
 	}
 	f.Add("x-amz-grant-everything", "id="+id)
 	f.Fuzz(func(t *testing.T, name, value string) {
-		acl, err := new(request).headerACL(map[string]string{name: value}, true)
+		acl, err := headerACL(map[string]string{name: value})
 		if err != nil {
 			return
 		}

@@ -56,7 +56,7 @@ func (r *request) sentList(in *PutACLInput, owner string, onBucket bool) (*objec
 	if in.Document.Owner.ID != id {
 		return nil, errAccessDenied // nobody can give a resource away
 	}
-	return checkGrants(in.Document.Grants, onBucket)
+	return checkGrants(in.Document.Grants)
 }
 
 // GetBucketACL returns a bucket's access control list, also where it does not
