@@ -8,6 +8,7 @@ import (
 
 	"coffer/internal/authn"
 	"coffer/internal/awserr"
+	"coffer/internal/identity"
 )
 
 // statement returns a policy with one Allow.
@@ -220,4 +221,39 @@ func TestTargetThatMovesIsDecidedAgain(t *testing.T) {
 	if e := b.last(t); e.EventName != "TagUser" || e.ErrorCode != "AccessDenied" {
 		t.Errorf("the trail has %s", e.Text)
 	}
+}
+
+// So is a new name: on what the user or group would be called by then.
+func TestRenameOfTargetThatMovesIsDecidedAgain(t *testing.T) {
+	b := newBench(t)
+	ctx := t.Context()
+	b.user(t, "bob", "")
+	made(b.CreateGroup(ctx, b.root, &CreateGroupInput{GroupName: "devs"}))(t)
+	rights := func(action string, resources ...string) string {
+		return `{"Effect":"Allow","Action":"` + action + `","Resource":["` + arnStart + strings.Join(resources, `","`+arnStart) + `"]}`
+	}
+	c := b.user(t, "carol", `{"Version":"2012-10-17","Statement":[`+rights("iam:UpdateUser", "user/bob", "user/vip/bob", "user/rob")+","+
+		rights("iam:UpdateGroup", "group/devs", "group/vip/devs", "group/ops")+`]}`)
+	err := do(ctx, b.Service, c, "UpdateUser", nil, nil, func(o *op) error {
+		u := made(b.findUser(ctx, o, "bob"))(t)
+		ok(t, o.rename(ctx, u, nil, p("rob")))
+		ok(t, b.UpdateUser(ctx, b.root, &UpdateUserInput{UserName: "bob", NewPath: p("/vip/")}))
+		_, err := b.identity.UpdateUser(ctx, account, "bob", "rob", "", recordOf[identity.User](o))
+		return u.about(err)
+	})
+	if !awserr.Is(err, "AccessDenied") || !strings.Contains(err.Error(), "user/vip/rob") {
+		t.Errorf("renaming a user that has moved = %v; want AccessDenied on user/vip/rob", err)
+	}
+	err = do(ctx, b.Service, c, "UpdateGroup", nil, nil, func(o *op) error {
+		g := made(b.findGroup(ctx, o, "devs"))(t)
+		ok(t, o.rename(ctx, g, nil, p("ops")))
+		ok(t, b.UpdateGroup(ctx, b.root, &UpdateGroupInput{GroupName: "devs", NewPath: p("/vip/")}))
+		_, err := b.identity.UpdateGroup(ctx, account, "devs", "ops", "", recordOf[identity.Group](o))
+		return g.about(err)
+	})
+	if !awserr.Is(err, "AccessDenied") || !strings.Contains(err.Error(), "group/vip/ops") {
+		t.Errorf("renaming a group that has moved = %v; want AccessDenied on group/vip/ops", err)
+	}
+	ok(t, b.UpdateUser(ctx, b.root, &UpdateUserInput{UserName: "bob", NewPath: p("/")}))
+	ok(t, b.UpdateUser(ctx, c, &UpdateUserInput{UserName: "bob", NewUserName: p("rob")}))
 }

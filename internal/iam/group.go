@@ -112,14 +112,11 @@ func (s *Service) UpdateGroup(ctx context.Context, c *authn.Caller, in *UpdateGr
 		v.path("newPath", in.NewPath)
 		v.maybeName("newGroupName", in.NewGroupName, maxGroupName)
 	}, func(o *op) error {
-		t, g, err := s.group(ctx, o, in.GroupName)
+		t, err := s.findGroup(ctx, o, in.GroupName)
 		if err != nil {
 			return err
 		}
-		if err := o.use(ctx, t); err != nil {
-			return err
-		}
-		if err := o.ask(ctx, iamARN(o, "group"+or(in.NewPath, g.Path)+or(in.NewGroupName, g.Name)), nil); err != nil {
+		if err := o.rename(ctx, t, in.NewPath, in.NewGroupName); err != nil {
 			return err
 		}
 		_, err = s.identity.UpdateGroup(ctx, c.Account, in.GroupName, or(in.NewGroupName, ""), or(in.NewPath, ""), recordOf[identity.Group](o))

@@ -140,9 +140,35 @@ func (o *op) useBounded(ctx context.Context, t *target, keys ...policy.MapContex
 }
 
 func (o *op) useWith(ctx context.Context, t *target, keys func(*target) policy.MapContext) error {
-	set := func(a *authz.Ask, t *target) {
+	return o.useAs(ctx, t, func(a *authz.Ask, t *target) {
 		a.Resource, a.Keys = t.arn, join(resourceKeys(t.tags), keys(t))
+	})
+}
+
+// rename authorizes the operation on t twice: as it is, and as it will be with
+// another path or name.
+//
+// Source: IAM User Guide, "Rename or change the path of an IAM user", read
+// 2026-11-21.
+func (o *op) rename(ctx context.Context, t *target, path, name *string) error {
+	if err := o.use(ctx, t); err != nil {
+		return err
 	}
+	return o.useAs(ctx, t, func(a *authz.Ask, t *target) {
+		a.Resource, a.Keys = t.renamed(path, name), resourceKeys(t.tags)
+	})
+}
+
+// renamed returns the ARN that a user or group has with another path or name.
+func (t *target) renamed(path, name *string) string {
+	i := strings.Index(t.arn, ":"+t.kind+"/") + len(":"+t.kind)
+	j := strings.LastIndexByte(t.arn, '/') + 1
+	return t.arn[:i] + or(path, t.arn[i:j]) + or(name, t.arn[j:])
+}
+
+// useAs authorizes the operation on what set says of t, and reports t if it is
+// missing.
+func (o *op) useAs(ctx context.Context, t *target, set func(*authz.Ask, *target)) error {
 	a := &authz.Ask{Action: "iam:" + o.name, Account: o.caller.Account}
 	set(a, t)
 	a.Refresh = func(ctx context.Context, a *authz.Ask) error {

@@ -178,14 +178,11 @@ func (s *Service) UpdateUser(ctx context.Context, c *authn.Caller, in *UpdateUse
 		v.path("newPath", in.NewPath)
 		v.maybeName("newUserName", in.NewUserName, maxUserName)
 	}, func(o *op) error {
-		t, u, err := s.user(ctx, o, in.UserName)
+		t, err := s.findUser(ctx, o, in.UserName)
 		if err != nil {
 			return err
 		}
-		if err := o.use(ctx, t); err != nil {
-			return err
-		}
-		if err := o.ask(ctx, iamARN(o, "user"+or(in.NewPath, u.Path)+or(in.NewUserName, u.Name)), resourceKeys(t.tags)); err != nil {
+		if err := o.rename(ctx, t, in.NewPath, in.NewUserName); err != nil {
 			return err
 		}
 		_, err = s.identity.UpdateUser(ctx, c.Account, in.UserName, or(in.NewUserName, ""), or(in.NewPath, ""), recordOf[identity.User](o))
