@@ -160,7 +160,7 @@ func (s *Store) Verify(ctx context.Context, p Place, id string, leaf *x509.Certi
 		t = r.trustAnchor(p, id)
 		var err error
 		if authorities, err = parseBundle(t.Certificates); err != nil {
-			return fmt.Errorf("trust anchor %s: %w", id, err)
+			return fmt.Errorf("stored trust anchor %s: %v", id, err) // none of who asks
 		}
 		lists = nil
 		return scan(v, KindCRL, p, func(crl string, r *crlRow) error {
@@ -169,7 +169,7 @@ func (s *Store) Verify(ctx context.Context, p Place, id string, leaf *x509.Certi
 			}
 			list, err := parseCRL(r.Data, authorities)
 			if err != nil {
-				return fmt.Errorf("revocation list %s: %w", crl, err)
+				return fmt.Errorf("stored revocation list %s: %v", crl, err)
 			}
 			lists = append(lists, list)
 			return nil
@@ -177,7 +177,7 @@ func (s *Store) Verify(ctx context.Context, p Place, id string, leaf *x509.Certi
 	})
 	switch {
 	case errors.Is(err, ErrNoTrustAnchor):
-		return nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
+		return nil, fmt.Errorf("%w: there is no such trust anchor", ErrUntrusted)
 	case err != nil:
 		return nil, err
 	case !t.Enabled:
