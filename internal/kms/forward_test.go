@@ -70,7 +70,7 @@ func TestManagedKey(t *testing.T) {
 		t.Errorf("ManagedS3Key of another account = %q, %v", other, err)
 	}
 	_, err = b.ManagedS3Key(t.Context(), &authn.Caller{Type: authn.TypeAnonymous, Region: region})
-	wantError(t, "ManagedS3Key of nobody", err, "AccessDeniedException: User: anonymous is not authorized to perform: kms:CreateKey "+
+	wantError(t, "ManagedS3Key of nobody", err, "AccessDeniedException: User: anonymous is not authorized to perform: kms:CreateKey on resource: * "+
 		"because no resource-based policy allows the kms:CreateKey action")
 
 	d, err := b.DescribeKey(t.Context(), self, &DescribeKeyInput{KeyID: "alias/aws/s3"})

@@ -284,8 +284,8 @@ func TestUsersAreDenied(t *testing.T) {
 			return err
 		}},
 		{"EnableKey", " on resource: " + k.ARN, func(c *authn.Caller) error { _, err := b.EnableKey(t.Context(), c, &KeyInput{k.KeyID}); return err }},
-		{"ListKeys", "", func(c *authn.Caller) error { _, err := b.ListKeys(t.Context(), c, &ListKeysInput{}); return err }},
-		{"CreateKey", "", func(c *authn.Caller) error { _, err := b.CreateKey(t.Context(), c, &CreateKeyInput{}); return err }},
+		{"ListKeys", " on resource: *", func(c *authn.Caller) error { _, err := b.ListKeys(t.Context(), c, &ListKeysInput{}); return err }},
+		{"CreateKey", " on resource: *", func(c *authn.Caller) error { _, err := b.CreateKey(t.Context(), c, &CreateKeyInput{}); return err }},
 	}
 	for _, tt := range tests {
 		wantError(t, tt.action, tt.do(user), "AccessDeniedException: User: "+user.ARN+" is not authorized to perform: kms:"+tt.action+
