@@ -17,7 +17,7 @@ func TestBoto3(t *testing.T) {
 		if err := exec.Command(python, "-c", "import boto3").Run(); err != nil {
 			missing(t, "python3-boto3")
 		}
-		boto3(t, python)
+		boto3(t, python, "boto3_client.py")
 	})
 	t.Run("recent", func(t *testing.T) {
 		t.Parallel()
@@ -25,7 +25,7 @@ func TestBoto3(t *testing.T) {
 		if python == "" {
 			t.Skip("no Python with boto3 1.36 or later on this machine")
 		}
-		boto3(t, python)
+		boto3(t, python, "boto3_client.py")
 	})
 }
 
@@ -41,9 +41,10 @@ func recentBoto3() string {
 	return ""
 }
 
-func boto3(t *testing.T, python string) {
+// boto3 runs a script of testdata against a server of its own.
+func boto3(t *testing.T, python, name string) {
 	s := start(t)
-	script, err := filepath.Abs("testdata/boto3_client.py")
+	script, err := filepath.Abs("testdata/" + name)
 	check(t, "Abs", err)
 	// A shim of pyenv finds its versions below HOME.
 	var env []string
