@@ -42,6 +42,7 @@ var commands = []command{
 	{"init", "make a data directory", initialize},
 	{"fsck", "check and repair a data directory", fsck},
 	{"account", "accounts of the server", account},
+	{"who-can", "who can really do X to Y", whoCan},
 	{"why", "explain one decision", why},
 	{"simulate", "decide authorization cases from JSON lines", simulate},
 	{"bench", "generate load and measure", benchmark},
