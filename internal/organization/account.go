@@ -115,7 +115,7 @@ func (s *Store) CreateAccount(ctx context.Context, in NewAccount, also func(meta
 		})
 		return err
 	}
-	defer s.forget()
+	defer s.change()()
 	err := create(in.Name)
 	if errors.Is(err, identity.ErrAccountExists) && !in.RootKey && in.ID == "" {
 		// An organization lets accounts share a name; the server tells them apart.

@@ -38,6 +38,7 @@ const maxChains = 100_000
 func (s *Store) Chain(ctx context.Context, account string) (*Chain, error) {
 	s.mu.RLock()
 	c, ok := s.chains[account]
+	ok = ok && s.changing == 0
 	changes := s.changes
 	s.mu.RUnlock()
 	if ok {

@@ -150,6 +150,43 @@ func TestChainIsNew(t *testing.T) {
 	readers.Wait()
 }
 
+// A lagging store lets others in between a commit and the return of Update.
+type lagging struct {
+	meta.Store
+	committed func()
+}
+
+func (l *lagging) Update(ctx context.Context, fn func(meta.Txn) error) error {
+	err := l.Store.Update(ctx, fn)
+	if l.committed != nil {
+		l.committed()
+	}
+	return err
+}
+
+// Who has seen the revision of a change sees its chain, also before the change has
+// returned.
+func TestChainKeepsUpWithTheRevision(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	o := w.org()
+	w.invited(o, second)
+	made(w.EnableType(ctx, o.ID, o.Root, SCP, nothing[*Organization]))(t)
+	p := w.scp(o, "p")
+	made(w.Chain(ctx, second))(t) // and remember it
+	before, seen := w.revision(), 0
+	w.cfg.Meta = &lagging{w.meta, func() {
+		if now := w.revision(); now != before+1 {
+			t.Errorf("revision = %d; want %d", now, before+1)
+		}
+		seen = len(made(w.Chain(ctx, second))(t).SCPs[1])
+	}}
+	okay(t, w.AttachPolicy(ctx, o.ID, p.ID, second, none))
+	if seen != 2 {
+		t.Errorf("the chain after the commit has %d policies of the account; want 2", seen)
+	}
+}
+
 func TestChainHitDoesNotAllocate(t *testing.T) {
 	w := newWorld(t)
 	o := w.org()

@@ -41,9 +41,10 @@ type Config struct {
 type Store struct {
 	cfg Config
 
-	mu      sync.RWMutex
-	chains  map[string]*Chain // guarded by mu; nil for an account in no organization
-	changes uint64            // guarded by mu; counts what emptied chains
+	mu       sync.RWMutex
+	chains   map[string]*Chain // guarded by mu; nil for an account in no organization
+	changes  uint64            // guarded by mu; counts what emptied chains
+	changing int               // guarded by mu; changes under way, which chains may lag behind
 }
 
 // New returns a store on cfg.Meta.
@@ -57,10 +58,9 @@ func New(cfg Config) *Store {
 	return &Store{cfg: cfg, chains: make(map[string]*Chain)}
 }
 
-// update runs fn in a transaction that counts as a change, and forgets what Chain
-// remembers, also after an error: whether the change was made may be unknown.
+// update runs fn in a transaction that counts as a change.
 func (s *Store) update(ctx context.Context, fn func(meta.Txn) error) error {
-	defer s.forget()
+	defer s.change()()
 	return s.cfg.Meta.Update(ctx, func(tx meta.Txn) error {
 		if err := fn(tx); err != nil {
 			return err
@@ -69,16 +69,25 @@ func (s *Store) update(ctx context.Context, fn func(meta.Txn) error) error {
 	})
 }
 
-func (s *Store) view(ctx context.Context, fn func(meta.Reader) error) error {
-	return s.cfg.Meta.View(ctx, fn)
-}
-
-// forget empties what Chain remembers.
-func (s *Store) forget() {
+// change begins a change and returns what ends it. In between, Chain does not go by
+// what it remembers: who has seen the revision of the change must not decide by the
+// state before it. The end forgets it, also after an error: whether the change was
+// made may be unknown.
+func (s *Store) change() (end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.chains)
-	s.changes++
+	s.changing++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		clear(s.chains)
+		s.changes++
+		s.changing--
+	}
+}
+
+func (s *Store) view(ctx context.Context, fn func(meta.Reader) error) error {
+	return s.cfg.Meta.View(ctx, fn)
 }
 
 // now returns the time to the millisecond, as rows keep it.
