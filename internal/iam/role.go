@@ -86,6 +86,9 @@ func (s *Service) CreateRole(ctx context.Context, c *authn.Caller, in *CreateRol
 		if isServicePath(path) {
 			return nil, fault(400, "ValidationError", "The path %s is for the roles of services.", servicePath)
 		}
+		if e := checkIssuers(in.AssumeRolePolicyDocument); e != nil {
+			return nil, e
+		}
 		new := identity.NewRole{
 			Name: in.RoleName, Path: or(in.Path, ""), Description: or(in.Description, ""), Trust: in.AssumeRolePolicyDocument,
 			Boundary: or(in.PermissionsBoundary, ""), Tags: each(in.Tags, keepTag),
@@ -209,6 +212,9 @@ func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, c *authn.Caller, i
 		v.document("policyDocument", in.PolicyDocument)
 	}, func(o *op) error {
 		return s.change(ctx, o, s.findRole, in.RoleName, func(t *target) error {
+			if e := checkIssuers(in.PolicyDocument); e != nil {
+				return e
+			}
 			return s.identity.SetTrust(ctx, c.Account, t.name, in.PolicyDocument, o.Record)
 		})
 	})
