@@ -45,7 +45,7 @@ bench: build ## the performance table of docs/performance.md
 
 fuzz: ## every fuzz test for FUZZTIME each, and CASES random decisions compared
 	scripts/fuzz.sh $(FUZZTIME)
-	go test -v -count=1 -timeout 0 -run '^TestDifferential$$' ./internal/policy -cases $(CASES)
+	GOGC=400 go test -v -count=1 -timeout 0 -run '^TestDifferential$$' ./internal/policy -cases $(CASES)
 
 soak: build ## kill, fill and cut for a long time
 	COFFER_SOAK=1 go test -count=1 -timeout 4h -run 'Kill|Power|Disk' ./conformance/...

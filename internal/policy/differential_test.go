@@ -16,7 +16,7 @@ import (
 	"coffer/internal/policy"
 )
 
-var cases = flag.Int("cases", 30_000, "random cases that TestDifferential compares")
+var cases = flag.Int("cases", defaultCases, "random cases that TestDifferential compares")
 
 // caseBytes are the choices of one random case.
 const caseBytes = 512
@@ -25,20 +25,20 @@ const caseBytes = 512
 func compare(data []byte) (naiveAnswer, error) {
 	want := draft(data)
 	answer := naiveWhy(want)
-	in, text, err := typed(want, data)
+	in, err := typed(want, data)
 	if err != nil {
 		return answer, err
 	}
 	got := policy.Evaluate(in)
 	switch {
 	case got.Allowed != answer.allowed:
-		return answer, fmt.Errorf("Evaluate = %+v; the rules say %s:\n%s", got, answer.why, text)
+		return answer, fmt.Errorf("Evaluate = %+v; the rules say %s:\n%s", got, answer.why, described(want, data))
 	case strings.HasPrefix(answer.why, "denied: explicitly") != got.Explicit:
-		return answer, fmt.Errorf("Explicit = %t; the rules say %s:\n%s", got.Explicit, answer.why, text)
+		return answer, fmt.Errorf("Explicit = %t; the rules say %s:\n%s", got.Explicit, answer.why, described(want, data))
 	}
 	if p := want.ResourcePolicy; p != nil && p.Policy.Kind == policy.KindBucket {
 		if isPublic := in.ResourcePolicy.Policy.IsPublic(); isPublic != naiveIsPublic(p.Policy) {
-			return answer, fmt.Errorf("IsPublic = %t; the rules say %t:\n%s", isPublic, !isPublic, text)
+			return answer, fmt.Errorf("IsPublic = %t; the rules say %t:\n%s", isPublic, !isPublic, described(want, data))
 		}
 	}
 	return answer, nil

@@ -5,20 +5,22 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"coffer/internal/policy"
 )
 
 // text writes a drafted policy as JSON, in one of the spellings that mean the same.
+// Nothing in drafts needs an escape.
 func text(p *policy.Policy, c *chooser) string {
 	var b strings.Builder
 	b.WriteByte('{')
 	if p.Version == "2012-10-17" || c.chance(50) {
-		fmt.Fprintf(&b, `"Version":%q,`, p.Version)
+		b.WriteString(`"Version":"` + p.Version + `",`)
 	}
 	if p.ID != "" {
-		fmt.Fprintf(&b, `"Id":%q,`, p.ID)
+		b.WriteString(`"Id":"` + p.ID + `",`)
 	}
 	if p.Unknown != "" {
 		b.WriteString(`"Remark":"none",`)
@@ -41,23 +43,22 @@ func text(p *policy.Policy, c *chooser) string {
 }
 
 func writeStatement(b *strings.Builder, st *policy.Statement, isRCP bool, c *chooser) {
-	fmt.Fprintf(b, `{"Effect":%q`, st.Effect)
+	b.WriteString(`{"Effect":"` + string(st.Effect) + `"`)
 	if st.Sid != "" {
-		fmt.Fprintf(b, `,"Sid":%q`, st.Sid)
+		b.WriteString(`,"Sid":"` + st.Sid + `"`)
 	}
-	not := map[bool]string{true: "Not"}
 	if st.Principal != nil {
-		fmt.Fprintf(b, `,"%sPrincipal":`, not[st.NotPrinc])
+		b.WriteString(`,"` + not(st.NotPrinc) + `Principal":`)
 		if isRCP {
 			b.WriteString(`"*"`) // nothing else will do
 		} else {
 			writePrincipals(b, st.Principal, c)
 		}
 	}
-	fmt.Fprintf(b, `,"%sAction":`, not[st.NotAction])
+	b.WriteString(`,"` + not(st.NotAction) + `Action":`)
 	writeValues(b, st.Actions, c)
 	if len(st.Resources) > 0 {
-		fmt.Fprintf(b, `,"%sResource":`, not[st.NotRes])
+		b.WriteString(`,"` + not(st.NotRes) + `Resource":`)
 		writeValues(b, st.Resources, c)
 	}
 	conditions := st.Conditions
@@ -73,6 +74,13 @@ func writeStatement(b *strings.Builder, st *policy.Statement, isRCP bool, c *cho
 	}
 	writeConditions(b, conditions, c)
 	b.WriteByte('}')
+}
+
+func not(is bool) string {
+	if is {
+		return "Not"
+	}
+	return ""
 }
 
 func writePrincipals(b *strings.Builder, p *policy.Principals, c *chooser) {
@@ -91,7 +99,7 @@ func writePrincipals(b *strings.Builder, p *policy.Principals, c *chooser) {
 		names []string
 	}{{"AWS", p.AWS}, {"Service", p.Service}, {"Federated", p.Federated}, {"CanonicalUser", p.Canonical}} {
 		if len(kind.names) > 0 {
-			fmt.Fprintf(b, `%s%q:`, separator, kind.name)
+			b.WriteString(separator + `"` + kind.name + `":`)
 			writeValues(b, kind.names, c)
 			separator = ","
 		}
@@ -119,12 +127,12 @@ func writeConditions(b *strings.Builder, conditions []policy.Condition, c *choos
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(b, `%q:{`, name)
+		b.WriteString(`"` + name + `":{`)
 		for j, cond := range operators[name] {
 			if j > 0 {
 				b.WriteByte(',')
 			}
-			fmt.Fprintf(b, `%q:`, cond.Key)
+			b.WriteString(`"` + cond.Key + `":`)
 			writeValues(b, cond.Values, c)
 		}
 		b.WriteByte('}')
@@ -134,7 +142,7 @@ func writeConditions(b *strings.Builder, conditions []policy.Condition, c *choos
 
 func writeValues(b *strings.Builder, values []string, c *chooser) {
 	if len(values) == 1 && c.chance(50) {
-		fmt.Fprintf(b, "%q", values[0])
+		b.WriteString(`"` + values[0] + `"`)
 		return
 	}
 	b.WriteByte('[')
@@ -142,7 +150,7 @@ func writeValues(b *strings.Builder, values []string, c *chooser) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(b, "%q", v)
+		b.WriteString(`"` + v + `"`)
 	}
 	b.WriteByte(']')
 }
@@ -151,16 +159,28 @@ func writeValues(b *strings.Builder, values []string, c *chooser) {
 // program does.
 type typist struct {
 	*chooser
-	err  error // what the parser did that it should not have
-	text strings.Builder
+	err  error            // what the parser did that it should not have
+	text *strings.Builder // what was written, for people; nil if nobody asked
 }
 
-// typed returns the input with parsed policies, and what they say for people.
-func typed(draft *policy.Input, data []byte) (*policy.Input, string, error) {
+// typed returns the input with parsed policies, and what the parser did that it
+// should not have.
+func typed(draft *policy.Input, data []byte) (*policy.Input, error) {
 	t := &typist{chooser: &chooser{data}}
-	in := *draft
-	fmt.Fprintf(&t.text, "principal %+v\naction %s\nresource %s of %q\ncontext %v\nsession %t restrict %t acl %t grants %+v\n",
+	return t.input(draft), t.err
+}
+
+// described says what typed makes of the same arguments.
+func described(in *policy.Input, data []byte) string {
+	t := &typist{chooser: &chooser{data}, text: new(strings.Builder)}
+	fmt.Fprintf(t.text, "principal %+v\naction %s\nresource %s of %q\ncontext %v\nsession %t restrict %t acl %t grants %+v\n",
 		in.Principal, in.Action, in.Resource, in.Account, in.Context, in.HasSession, in.RestrictPublic, in.ACLAllows, in.Grants)
+	t.input(in)
+	return t.text.String()
+}
+
+func (t *typist) input(draft *policy.Input) *policy.Input {
+	in := *draft
 	in.Identity = t.parseAll("identity", draft.Identity)
 	in.Session = t.parseAll("session", draft.Session)
 	in.Endpoint = t.parseAll("endpoint", draft.Endpoint)
@@ -168,12 +188,12 @@ func typed(draft *policy.Input, data []byte) (*policy.Input, string, error) {
 	in.ResourcePolicy = t.parseOne("resource policy", draft.ResourcePolicy)
 	in.SCPs, in.RCPs = nil, nil
 	for i, level := range draft.SCPs {
-		in.SCPs = append(in.SCPs, t.parseAll(fmt.Sprintf("scp level %d", i), level))
+		in.SCPs = append(in.SCPs, t.parseAll("scp level "+strconv.Itoa(i), level))
 	}
 	for i, level := range draft.RCPs {
-		in.RCPs = append(in.RCPs, t.parseAll(fmt.Sprintf("rcp level %d", i), level))
+		in.RCPs = append(in.RCPs, t.parseAll("rcp level "+strconv.Itoa(i), level))
 	}
-	return &in, t.text.String(), t.err
+	return &in
 }
 
 func (t *typist) parseAll(what string, policies []policy.Named) []policy.Named {
@@ -192,7 +212,9 @@ func (t *typist) parseOne(what string, n *policy.Named) *policy.Named {
 		return nil
 	}
 	s := text(n.Policy, t.chooser)
-	fmt.Fprintf(&t.text, "%s %s: %s\n", what, n.Name, s)
+	if t.text != nil {
+		fmt.Fprintf(t.text, "%s %s: %s\n", what, n.Name, s)
+	}
 	isKnown := n.Policy.Unknown == "" && !slices.ContainsFunc(n.Policy.Statements, func(st policy.Statement) bool { return st.Unknown != "" })
 	parsed, err := policy.Parse(s, n.Policy.Kind)
 	if n.Policy.ID == fullID {
