@@ -33,9 +33,9 @@ var sharedIssuers = map[string]string{
 	"sandboxes.cloud": "aud",
 	"scalr.io":        "sub",
 	"sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d": "sts:RoleSessionName",
-	"studio.datachain.ai/api":               "sub",
-	"tokens.cloud.shisho.dev":               "sub",
-	"vstoken.actions.githubusercontent.com": "sub",
+	"studio.datachain.ai/api":                              "sub",
+	"tokens.cloud.shisho.dev":                              "sub",
+	"vstoken.actions.githubusercontent.com":                "sub",
 }
 
 // githubActions is the issuer of GitHub Actions. An enterprise may have one below it,
