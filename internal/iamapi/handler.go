@@ -7,8 +7,10 @@
 package iamapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -57,9 +59,13 @@ func New(services Services, authenticate Authenticate) *Handler {
 }
 
 // ServeHTTP serves one request to a service, "iam" or "sts". It answers with
-// x-amzn-RequestId, and keeps answers out of caches.
+// x-amzn-RequestId, and keeps answers out of caches. What it refuses is
+// in the trail as well.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, service string) {
-	r.Body = http.MaxBytesReader(w, r.Body, awsquery.MaxSize)
+	seen := new(bytes.Buffer) // of the body, for the name of what is refused
+	defer func() { clear(seen.Bytes()) }()
+	body := http.MaxBytesReader(w, r.Body, awsquery.MaxSize)
+	r.Body = readCloser{io.TeeReader(body, seen), body}
 	c, text, err := h.authenticate(r, service)
 	defer clear(text)
 	var answer []byte
@@ -68,6 +74,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, service stri
 	}
 	if err == nil {
 		answer, err = h.serve(r.Context(), w, c, service, text)
+	} else {
+		if text = seen.Bytes(); len(text) == 0 {
+			text = []byte(r.URL.RawQuery)
+		}
+		form, malformed := awsquery.Parse(text)
+		if malformed != nil {
+			form = new(awsquery.Form)
+		}
+		err = h.refuse(r.Context(), c, service, form.Action, err)
 	}
 	if err != nil {
 		h.WriteError(w, service, c.RequestID, err)
@@ -75,6 +90,32 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, service stri
 	}
 	defer clear(answer)
 	write(w, http.StatusOK, c.RequestID, answer)
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
+}
+
+// unknownName is what the trail calls a request that names no operation: names that
+// clients make up do not get in.
+const unknownName = "Unknown"
+
+// refuse records a request that is refused before any operation could take it, and
+// returns the error to answer with. A request without a signature does not say for
+// which of the services it is.
+func (h *Handler) refuse(ctx context.Context, c *authn.Caller, service, action string, err error) error {
+	o, known := h.operations[service][action]
+	if !known && c.IsAnonymous() {
+		o, known = h.operations["iam"][action]
+	}
+	if !known {
+		o = Operation{Service: service, Name: unknownName}
+	}
+	if o.Service == "iam" {
+		return h.services.IAM.Refuse(ctx, c, o.Name, encodable(err))
+	}
+	return h.services.STS.Refuse(ctx, c, o.Name, encodable(err))
 }
 
 // WriteError answers a request to a service with an error.
@@ -100,14 +141,14 @@ func write(w http.ResponseWriter, status int, requestID string, answer []byte) {
 func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, c *authn.Caller, service string, text []byte) ([]byte, error) {
 	form, err := awsquery.Parse(text)
 	if err != nil {
-		return nil, err
+		return nil, h.refuse(ctx, c, service, "", err)
 	}
 	o, err := h.operation(service, form)
 	if err != nil {
-		return nil, err
+		return nil, h.refuse(ctx, c, service, "", err)
 	}
 	if c.IsAnonymous() && !o.Unsigned {
-		return nil, awserr.New(http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token")
+		return nil, h.refuse(ctx, c, service, o.Name, awserr.New(http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token"))
 	}
 	if n, ok := w.(interface{ SetOperation(string) }); ok {
 		n.SetOperation(o.Name)

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -140,23 +141,25 @@ const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal
 func TestRequestsThatAreRefused(t *testing.T) {
 	b := newBench(t)
 	stranger := &authn.Caller{Type: authn.TypeAnonymous, RequestID: "r-1"}
+	code := regexp.MustCompile("<Code>([^<]*)</Code>")
 	tests := []struct {
 		name, method, target, contentType, body string
 		caller                                  *authn.Caller
 		refusal                                 error
 		status                                  int
 		want                                    string
+		event                                   string // in the trail; Unknown if empty
 	}{
 		{name: "unknown action", body: "Action=MakeUser&Version=2010-05-08", status: 400, want: "<Code>InvalidAction</Code><Message>Could not find operation MakeUser for version 2010-05-08</Message>"},
 		{name: "another service's version", body: "Action=ListUsers&Version=2011-06-15", status: 400, want: "Could not find operation ListUsers for version 2011-06-15"},
 		{name: "no version", body: "Action=ListUsers", status: 400, want: "Could not find operation ListUsers for version NO_VERSION_SPECIFIED"},
 		{name: "no action", body: "Version=2010-05-08", status: 400, want: "<Code>MissingAction</Code>"},
-		{name: "malformed", body: "Action=ListUsers&Version=2010-05-08&MaxItems=ten", status: 400, want: "<Code>MalformedInput</Code>"},
+		{name: "malformed", body: "Action=ListUsers&Version=2010-05-08&MaxItems=ten", status: 400, want: "<Code>MalformedInput</Code>", event: "ListUsers"},
 		{name: "two actions", body: "Action=ListUsers&Action=DeleteUser&Version=2010-05-08", status: 400, want: "<Code>MalformedInput</Code>"},
-		{name: "another path", target: "/users", body: "Action=ListUsers&Version=2010-05-08", status: 404, want: "<Code>UnknownOperationException</Code>"},
-		{name: "another method", method: "PUT", body: "Action=ListUsers&Version=2010-05-08", status: 404, want: "<Code>UnknownOperationException</Code>"},
+		{name: "another path", target: "/users", body: "Action=ListUsers&Version=2010-05-08", status: 404, want: "<Code>UnknownOperationException</Code>", event: "ListUsers"},
+		{name: "another method", method: "PUT", body: "Action=ListUsers&Version=2010-05-08", status: 404, want: "<Code>UnknownOperationException</Code>", event: "ListUsers"},
 		{name: "JSON", contentType: "application/json", body: "{}", status: 404, want: "<Code>UnknownOperationException</Code>"},
-		{name: "anonymous", body: "Action=ListUsers&Version=2010-05-08", caller: stranger, status: 403, want: "<Code>MissingAuthenticationToken</Code>"},
+		{name: "anonymous", body: "Action=ListUsers&Version=2010-05-08", caller: stranger, status: 403, want: "<Code>MissingAuthenticationToken</Code>", event: "ListUsers"},
 		{name: "bad signature", caller: stranger, refusal: awserr.New(403, "SignatureDoesNotMatch", "no"), status: 403, want: "<Code>SignatureDoesNotMatch</Code>"},
 		{name: "broken server", caller: stranger, refusal: errors.New("disk on fire"), status: 500, want: "<Type>Receiver</Type><Code>InternalFailure</Code>"},
 		{name: "long body", body: "a=" + strings.Repeat("a", 2<<20), status: 413, want: "<Code>RequestEntityTooLarge</Code>"},
@@ -173,6 +176,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 				}
 				return s
 			}
+			before := len(b.events(t))
 			r := httptest.NewRequest(or(tt.method, "POST"), or(tt.target, "/"), strings.NewReader(tt.body))
 			r.Header.Set("Content-Type", or(tt.contentType, "application/x-www-form-urlencoded"))
 			w := httptest.NewRecorder()
@@ -182,6 +186,10 @@ func TestRequestsThatAreRefused(t *testing.T) {
 			}
 			if err := xml.Unmarshal(w.Body.Bytes(), new(struct{})); err != nil {
 				t.Errorf("answer is no XML: %v", err)
+			}
+			events := b.events(t)
+			if got := events[len(events)-1]; len(events) != before+1 || got.ErrorCode != string(code.FindSubmatch(w.Body.Bytes())[1]) || got.EventName != or(tt.event, "Unknown") {
+				t.Errorf("%d new events, the last %+v; want one of %s with the code of the answer", len(events)-before, got, or(tt.event, "Unknown"))
 			}
 		})
 	}

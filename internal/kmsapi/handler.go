@@ -59,19 +59,31 @@ func (h *Handler) ServeCall(ctx context.Context, c *authn.Caller, target string,
 }
 
 func (h *Handler) serve(ctx context.Context, c *authn.Caller, target string, body []byte) ([]byte, error) {
+	name, o, known := h.operation(target)
 	if c.IsAnonymous() {
-		return nil, awserr.New(http.StatusBadRequest, "MissingAuthenticationTokenException", "Missing Authentication Token")
+		return nil, h.kms.Refuse(ctx, c, name, awserr.New(http.StatusBadRequest, "MissingAuthenticationTokenException", "Missing Authentication Token"))
 	}
-	name, ok := strings.CutPrefix(target, targetPrefix)
-	o, known := h.operations[name]
-	if !ok || !known {
-		return nil, unknown("The target names no operation of KMS.")
+	if !known {
+		return nil, h.kms.Refuse(ctx, c, name, unknown("The target names no operation of KMS."))
 	}
 	return o.serve(ctx, h.kms, c, body)
 }
 
+// unknownName is what the trail calls a request that names no operation: names that
+// clients make up do not get in.
+const unknownName = "Unknown"
+
+// operation returns the operation that a target names, with its name in the trail.
+func (h *Handler) operation(target string) (name string, o Operation, known bool) {
+	name, ok := strings.CutPrefix(target, targetPrefix)
+	if o, known = h.operations[name]; !ok || !known {
+		return unknownName, Operation{}, false
+	}
+	return name, o, true
+}
+
 // ServeHTTP serves one request. It answers with x-amzn-RequestId, and keeps
-// answers out of caches.
+// answers out of caches. What it refuses is in the trail as well.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, awsjson.MaxSize)
 	c, body, err := h.authenticate(r)
@@ -84,7 +96,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		status, answer, err = h.ServeCall(r.Context(), c, r.Header.Get("X-Amz-Target"), body)
 	} else {
-		e := encodable(err)
+		name, _, _ := h.operation(r.Header.Get("X-Amz-Target"))
+		e := encodable(h.kms.Refuse(r.Context(), c, name, encodable(err)))
 		status, answer, err = e.Status, awsjson.EncodeError(e), e
 	}
 	defer clear(answer)

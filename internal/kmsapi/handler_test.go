@@ -78,6 +78,14 @@ func trusting(r *http.Request) (*authn.Caller, []byte, error) {
 
 func newHandler(t testing.TB, authenticate Authenticate) *Handler {
 	t.Helper()
+	h, _ := newRecorded(t, authenticate)
+	return h
+}
+
+// newRecorded is newHandler with a function that returns the trail, each event as its
+// name and its code.
+func newRecorded(t testing.TB, authenticate Authenticate) (*Handler, func() []string) {
+	t.Helper()
 	root, err := key.OpenRoot(t.Context(), key.RootConfig{
 		Store:  &memRoot{epochs: make(map[uint64]rootseal.Epoch), frontiers: make(map[string][]byte)},
 		Create: true,
@@ -102,7 +110,22 @@ func newHandler(t testing.TB, authenticate Authenticate) *Handler {
 		t.Fatal(err)
 	}
 	gate := authz.New(authz.Config{Trail: tr, Identities: identities})
-	return New(kms.New(kms.Config{Keys: keys, Gate: gate, Principals: identities}), authenticate)
+	recorded := func() (list []string) {
+		if err := tr.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		err := trail.Scan(t.Context(), store, "n", 1, func(e trail.Entry) (bool, error) {
+			var ev struct{ EventName, ErrorCode string }
+			err := json.Unmarshal(e.JSON, &ev)
+			list = append(list, ev.EventName+" "+ev.ErrorCode)
+			return true, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	return New(kms.New(kms.Config{Keys: keys, Gate: gate, Principals: identities}), authenticate), recorded
 }
 
 // call serves one call and returns its status and the answer as text.
@@ -217,6 +240,43 @@ func TestServeCall(t *testing.T) {
 	nobody := &authn.Caller{Type: authn.TypeAnonymous}
 	if status, answer, _ := h.ServeCall(t.Context(), nobody, "TrentService.ListKeys", nil); status != 400 || string(answer) != `{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}` {
 		t.Errorf("anonymous call = %d %s", status, answer)
+	}
+}
+
+// TestRefusalsAreRecorded: what no operation takes is in the trail as well, so that
+// nobody tries credentials unseen.
+func TestRefusalsAreRecorded(t *testing.T) {
+	caller, refusal := self, error(nil)
+	h, recorded := newRecorded(t, func(*http.Request) (*authn.Caller, []byte, error) { return caller, nil, refusal })
+	nobody := &authn.Caller{Type: authn.TypeAnonymous, RequestID: "r"}
+	invalid := awserr.New(400, "InvalidSignatureException", "no")
+	tests := []struct {
+		caller               *authn.Caller
+		refusal              error
+		target, method, want string
+	}{
+		{nobody, invalid, "TrentService.ListKeys", "POST", "ListKeys InvalidSignatureException"},
+		{nobody, invalid, "TrentService.Invented", "POST", "Unknown InvalidSignatureException"},
+		{nobody, invalid, "", "POST", "Unknown InvalidSignatureException"},
+		{nobody, nil, "TrentService.ListKeys", "POST", "ListKeys MissingAuthenticationTokenException"},
+		{self, nil, "TrentService.Invented", "POST", "Unknown UnknownOperationException"},
+		{self, nil, "TrentService.ListKeys", "GET", "ListKeys UnknownOperationException"},
+	}
+	var want []string
+	for _, tt := range tests {
+		caller, refusal = tt.caller, tt.refusal
+		r := httptest.NewRequest(tt.method, "/", nil)
+		r.Header.Set("Content-Type", awsjson.ContentType)
+		r.Header.Set("X-Amz-Target", tt.target)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if _, code, _ := strings.Cut(tt.want, " "); !strings.Contains(w.Body.String(), code) {
+			t.Errorf("%s of %q = %d %s; want %s", tt.method, tt.target, w.Code, w.Body, code)
+		}
+		want = append(want, tt.want)
+	}
+	if got := recorded(); !slices.Equal(got, want) {
+		t.Errorf("trail = %q; want %q", got, want)
 	}
 }
 

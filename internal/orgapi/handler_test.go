@@ -40,6 +40,14 @@ func trusting(r *http.Request) (*authn.Caller, []byte, error) {
 
 func newHandler(t testing.TB, authenticate Authenticate) *Handler {
 	t.Helper()
+	h, _ := newRecorded(t, authenticate)
+	return h
+}
+
+// newRecorded is newHandler with a function that returns the trail, each event as its
+// name and its code.
+func newRecorded(t testing.TB, authenticate Authenticate) (*Handler, func() []string) {
+	t.Helper()
 	store := mem.New()
 	tr, err := trail.New(t.Context(), trail.Config{Store: store, Node: "n", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -53,7 +61,22 @@ func newHandler(t testing.TB, authenticate Authenticate) *Handler {
 	}
 	orgs := organization.New(organization.Config{Meta: store, Identity: identities})
 	gate := authz.New(authz.Config{Trail: tr, Identities: identities, Organizations: orgs})
-	return New(org.New(org.Config{Organizations: orgs, Gate: gate}), authenticate)
+	recorded := func() (list []string) {
+		if err := tr.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		err := trail.Scan(t.Context(), store, "n", 1, func(e trail.Entry) (bool, error) {
+			var ev struct{ EventName, ErrorCode string }
+			err := json.Unmarshal(e.JSON, &ev)
+			list = append(list, ev.EventName+" "+ev.ErrorCode)
+			return true, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	return New(org.New(org.Config{Organizations: orgs, Gate: gate}), authenticate), recorded
 }
 
 func call(t testing.TB, h *Handler, operation, body string) (int, string) {
@@ -129,6 +152,43 @@ func TestShapes(t *testing.T) {
 	}
 	if status, answer, err := h.ServeCall(t.Context(), self, "TrentService.ListKeys", nil); status != 400 || !awserr.Is(err, "UnknownOperationException") {
 		t.Errorf("target of another service = %d %s", status, answer)
+	}
+}
+
+// TestRefusalsAreRecorded: what no operation takes is in the trail as well, so that
+// nobody tries credentials unseen.
+func TestRefusalsAreRecorded(t *testing.T) {
+	caller, refusal := self, error(nil)
+	h, recorded := newRecorded(t, func(*http.Request) (*authn.Caller, []byte, error) { return caller, nil, refusal })
+	nobody := &authn.Caller{Type: authn.TypeAnonymous, RequestID: "r"}
+	invalid := awserr.New(400, "InvalidSignatureException", "no")
+	tests := []struct {
+		caller               *authn.Caller
+		refusal              error
+		target, method, want string
+	}{
+		{nobody, invalid, "AWSOrganizationsV20161128.ListRoots", "POST", "ListRoots InvalidSignatureException"},
+		{nobody, invalid, "AWSOrganizationsV20161128.Invented", "POST", "Unknown InvalidSignatureException"},
+		{nobody, invalid, "", "POST", "Unknown InvalidSignatureException"},
+		{nobody, nil, "AWSOrganizationsV20161128.ListRoots", "POST", "ListRoots MissingAuthenticationTokenException"},
+		{self, nil, "AWSOrganizationsV20161128.Invented", "POST", "Unknown UnknownOperationException"},
+		{self, nil, "AWSOrganizationsV20161128.ListRoots", "GET", "ListRoots UnknownOperationException"},
+	}
+	var want []string
+	for _, tt := range tests {
+		caller, refusal = tt.caller, tt.refusal
+		r := httptest.NewRequest(tt.method, "/", nil)
+		r.Header.Set("Content-Type", awsjson.ContentType)
+		r.Header.Set("X-Amz-Target", tt.target)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if _, code, _ := strings.Cut(tt.want, " "); !strings.Contains(w.Body.String(), code) {
+			t.Errorf("%s of %q = %d %s; want %s", tt.method, tt.target, w.Code, w.Body, code)
+		}
+		want = append(want, tt.want)
+	}
+	if got := recorded(); !slices.Equal(got, want) {
+		t.Errorf("trail = %q; want %q", got, want)
 	}
 }
 
