@@ -182,6 +182,28 @@ func TestFsckJSON(t *testing.T) {
 	}
 }
 
+// The output of coffer account --json is what its page says.
+func TestAccountJSON(t *testing.T) {
+	documented := example(t, "`coffer account create --json` prints one object:").(map[string]any)
+	// An account without an organization has none to show.
+	delete(documented["account"].(map[string]any), "organization")
+	cfg := checkConfig(filepath.Join(t.TempDir(), "data"))
+	cfg.Listen = "127.0.0.1:0"
+	url, stop := serveAt(t, cfg)
+	defer stop()
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(cfg.Data, "credentials"))
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	code, out, errs := call("account", "create", "staging", "--json", "--endpoint-url", url)
+	if got := decode(t, out); code != 0 || errs != "" || !reflect.DeepEqual(got, any(documented)) {
+		t.Errorf("account create: exit %d, %s, output\n%v\nand the example\n%v", code, errs, got, documented)
+	}
+	code, out, errs = call("account", "list", "--json", "--endpoint-url", url)
+	list, _ := decode(t, out).(map[string]any)["accounts"].([]any)
+	if code != 0 || errs != "" || len(list) != 1 || !reflect.DeepEqual(list[0], documented["account"]) { // shapes: both are alike
+		t.Errorf("account list: exit %d, %s, output\n%s", code, errs, out)
+	}
+}
+
 func TestHelpHasExamples(t *testing.T) {
 	for _, c := range commands {
 		code, out, errs := call(c.name, "--help")

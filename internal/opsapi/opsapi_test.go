@@ -328,7 +328,7 @@ func TestOtherAccountIsToldWhy(t *testing.T) {
 	f := newFixture(t, nil)
 	w := f.send(keyOf2, "GET", Prefix+"clock", "")
 	want := "User: arn:aws:iam::210987654321:root is not authorized to perform: coffer:GetClock on resource: " +
-		"arn:aws:coffer:us-east-1:123456789012:server because no identity-based policy allows the coffer:GetClock action"
+		"arn:aws:coffer:us-east-1:123456789012:server because no resource-based policy allows the coffer:GetClock action"
 	if !strings.Contains(w.Body.String(), want) || w.Code != 403 {
 		t.Errorf("answer = %d %s; want 403 %s", w.Code, w.Body, want)
 	}
