@@ -173,7 +173,7 @@ func TestCarried(t *testing.T) {
 }
 
 func TestDenialTexts(t *testing.T) {
-	const prefix = "User: arn:aws:iam::123456789012:user/team/alice is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/k "
+	const prefix = `User: arn:aws:iam::123456789012:user/team/alice is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::b/k" `
 	allow, deny := `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`, `{"Effect":"Deny","Action":"s3:*","Resource":"*"}`
 	resource := func(statement string) *policy.Named {
 		p := mustPolicy(t, "bucket policy of b", policy.KindBucket, `{"Version":"2012-10-17","Statement":[`+statement+`]}`)

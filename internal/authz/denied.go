@@ -43,17 +43,23 @@ func (d *Denied) Error() string {
 	return text
 }
 
-// Text is Error without the authorization ID. S3 names no resource for an action
-// that has none, such as s3:ListAllMyBuckets; the other services name "*".
+// Text is Error without the authorization ID. S3 puts the resource in quotes, and
+// names none for an action that has none, such as s3:ListAllMyBuckets; the other
+// services name "*".
 func (d *Denied) Text() string {
 	var b strings.Builder
 	b.WriteString("User: ")
 	b.WriteString(d.Principal)
 	b.WriteString(" is not authorized to perform: ")
 	b.WriteString(d.Action)
-	if d.Resource != "*" || !strings.HasPrefix(d.Action, "s3:") {
+	switch isS3 := strings.HasPrefix(d.Action, "s3:"); {
+	case !isS3:
 		b.WriteString(" on resource: ")
 		b.WriteString(d.Resource)
+	case d.Resource != "*":
+		b.WriteString(` on resource: "`)
+		b.WriteString(d.Resource)
+		b.WriteByte('"')
 	}
 	if d.Because != "" {
 		if !strings.HasPrefix(d.Because, "with ") {
