@@ -45,7 +45,7 @@ func New(svc *rolesanywhere.Service, request Authenticate, session AuthenticateX
 // An operationSetter takes the name of the operation, for metrics.
 type operationSetter interface{ SetOperation(name string) }
 
-// ServeHTTP serves one request.
+// ServeHTTP serves one request. What it refuses is in the trail as well.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, awsjson.MaxSize)
 	if r.URL.Path == sessionPath && r.Method == http.MethodPost {
@@ -54,26 +54,34 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c, body, err := h.request(r)
+	o, id := h.operation(r)
+	name(w, o.Name)
+	switch {
+	case err != nil:
+		err = encodable(err)
+	case c.IsAnonymous():
+		err = awserr.New(http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token")
+	case o.serve == nil:
+		err = awserr.New(http.StatusNotFound, "UnknownOperationException", "The method and the path name no operation of IAM Roles Anywhere.")
+	}
 	if err != nil {
-		write(w, c, 0, nil, encodable(err))
+		write(w, c, 0, nil, h.svc.Refuse(r.Context(), c, o.Name, err))
 		return
 	}
-	if c.IsAnonymous() {
-		write(w, c, 0, nil, awserr.New(http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token"))
-		return
-	}
+	answer, err := o.serve(r.Context(), h.svc, c, request{id, r.URL.Query(), body})
+	write(w, c, o.status, answer, err)
+}
+
+// operation returns the row of a request and the identifier in its path. What names no
+// operation is called Unknown: names that clients make up stay out of the trail.
+func (h *Handler) operation(r *http.Request) (*Operation, string) {
 	for i := range h.operations {
 		o := &h.operations[i]
-		id, ok := o.match(r.URL.Path)
-		if !ok || o.Method != r.Method {
-			continue
+		if id, ok := o.match(r.URL.Path); ok && o.Method == r.Method {
+			return o, id
 		}
-		name(w, o.Name)
-		answer, err := o.serve(r.Context(), h.svc, c, request{id, r.URL.Query(), body})
-		write(w, c, o.status, answer, err)
-		return
 	}
-	write(w, c, 0, nil, awserr.New(http.StatusNotFound, "UnknownOperationException", "The method and the path name no operation of IAM Roles Anywhere."))
+	return &Operation{Name: "Unknown"}, ""
 }
 
 func name(w http.ResponseWriter, operation string) {

@@ -23,6 +23,7 @@ import (
 	"coffer/internal/awserr"
 	"coffer/internal/awsjson"
 	"coffer/internal/identity"
+	"coffer/internal/meta"
 	"coffer/internal/meta/mem"
 	"coffer/internal/rolesanywhere"
 	"coffer/internal/trail"
@@ -33,8 +34,15 @@ const account = "123456789012"
 var self = &authn.Caller{Type: authn.TypeRoot, Account: account, ARN: "arn:aws:iam::" + account + ":root", Region: "us-east-1",
 	Service: "rolesanywhere", RequestID: "e1f2a3b4"}
 
+// testHandler is a handler with the trail that it records in.
+type testHandler struct {
+	*Handler
+	store meta.Store
+	trail *trail.Trail
+}
+
 // newHandler returns a handler that takes everyone for self.
-func newHandler(t testing.TB) *Handler {
+func newHandler(t testing.TB) *testHandler {
 	t.Helper()
 	store := mem.New()
 	tr, err := trail.New(t.Context(), trail.Config{Store: store, Node: "n", Log: slog.New(slog.DiscardHandler)})
@@ -50,7 +58,7 @@ func newHandler(t testing.TB) *Handler {
 	svc := rolesanywhere.New(rolesanywhere.Config{
 		Anchors: anchor.New(anchor.Config{Meta: store}), Identity: identities, Gate: authz.New(authz.Config{Trail: tr, Identities: identities}), Meta: store,
 	})
-	return New(svc, func(r *http.Request) (*authn.Caller, []byte, error) {
+	h := New(svc, func(r *http.Request) (*authn.Caller, []byte, error) {
 		if r.Header.Get("Authorization") == "none" {
 			return &authn.Caller{Type: authn.TypeAnonymous}, nil, nil
 		}
@@ -59,9 +67,10 @@ func newHandler(t testing.TB) *Handler {
 	}, func(r *http.Request) (*authn.Caller, *authn.CertificateSigner, []byte, error) {
 		return &authn.Caller{Type: authn.TypeAnonymous, RequestID: "e1f2a3b4"}, nil, nil, awserr.New(403, "AccessDeniedException", "no")
 	})
+	return &testHandler{h, store, tr}
 }
 
-func send(h *Handler, method, target, body string) *httptest.ResponseRecorder {
+func send(h http.Handler, method, target, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(method, target, strings.NewReader(body)))
 	return w
@@ -151,6 +160,32 @@ func TestServeHTTP(t *testing.T) {
 	w := httptest.NewRecorder()
 	if h.ServeHTTP(w, r); w.Code != 403 || w.Header().Get("X-Amzn-Errortype") != "MissingAuthenticationTokenException" {
 		t.Errorf("anonymous = %d %s", w.Code, w.Body)
+	}
+}
+
+// What is refused before any operation is in the trail too.
+func TestRefusalsAreRecorded(t *testing.T) {
+	h := newHandler(t)
+	for _, target := range []string{"/profiles", "/made-up"} {
+		r := httptest.NewRequest("GET", target, nil)
+		r.Header.Set("Authorization", "none")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	send(h, "GET", "/made-up", "")
+	send(h, "POST", "/sessions", "{}")
+	if err := h.trail.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err := trail.Scan(t.Context(), h.store, "n", 0, func(e trail.Entry) (bool, error) {
+		var ev struct{ EventName, ErrorCode string }
+		err := json.Unmarshal(e.JSON, &ev)
+		got = append(got, ev.EventName+" "+ev.ErrorCode)
+		return true, err
+	})
+	want := []string{"ListProfiles MissingAuthenticationTokenException", "Unknown MissingAuthenticationTokenException", "Unknown UnknownOperationException", "CreateSession AccessDeniedException"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("events %q, %v; want %q", got, err, want)
 	}
 }
 
