@@ -96,6 +96,8 @@ func (w *World) context(p *Principal, account, region string, forwarded bool) *r
 		c.open = append(c.open, "aws:userid", "aws:principaltag/")
 	case policy.Anonymous:
 		set("aws:principaltype", "Anonymous")
+		set("aws:principalaccount", "anonymous")
+		delete(c.known, "aws:principalisawsservice")
 		set("aws:userid", "anonymous")
 	case policy.Service:
 		set("aws:principalservicename", p.Service)

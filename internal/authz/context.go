@@ -108,6 +108,9 @@ func (r *requestContext) global(key string, into []string) ([]string, bool) {
 		}
 		return is(c.ARN)
 	case "aws:principalaccount":
+		if c.Type == authn.TypeAnonymous {
+			return is("anonymous")
+		}
 		return is(c.Account)
 	case "aws:principaltype":
 		return is(principalTypes[c.Type])
@@ -119,6 +122,9 @@ func (r *requestContext) global(key string, into []string) ([]string, bool) {
 	case "aws:username":
 		return is(c.UserName)
 	case "aws:principalisawsservice":
+		if c.Type == authn.TypeAnonymous {
+			return into, false
+		}
 		return is(strconv.FormatBool(c.Type == authn.TypeAWSService))
 	case "aws:principalservicename", "aws:principalservicenameslist":
 		if c.Type != authn.TypeAWSService {

@@ -136,7 +136,7 @@ func TestContext(t *testing.T) {
 		{"federated user", federated, map[string]string{"aws:PrincipalType": "FederatedUser", "aws:userid": account + ":bob", "aws:PrincipalTag/Own": "yes", "aws:PrincipalTag/Team": "",
 			"aws:PrincipalArn": "arn:aws:sts::123456789012:federated-user/bob"}},
 		{"root", root(account), map[string]string{"aws:PrincipalType": "Account", "aws:userid": account, "aws:PrincipalArn": arn.Root(account), "aws:username": ""}},
-		{"anonymous", anonymous(), map[string]string{"aws:PrincipalType": "Anonymous", "aws:PrincipalArn": "", "aws:userid": "anonymous", "aws:PrincipalAccount": "", "aws:PrincipalOrgID": "", "aws:PrincipalIsAWSService": "false"}},
+		{"anonymous", anonymous(), map[string]string{"aws:PrincipalType": "Anonymous", "aws:PrincipalArn": "", "aws:userid": "anonymous", "aws:PrincipalAccount": "anonymous", "aws:PrincipalOrgID": "", "aws:PrincipalIsAWSService": ""}},
 		{"service", log, map[string]string{"aws:PrincipalIsAWSService": "true", "aws:PrincipalServiceName": "logging.s3.amazonaws.com", "aws:ViaAWSService": "false", "aws:PrincipalArn": "", "aws:PrincipalTag/forged": "yes"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
