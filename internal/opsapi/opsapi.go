@@ -2,7 +2,8 @@
 // and the administration of the server, below /_coffer/.
 //
 // Health and metrics need no signature. The administration takes Signature
-// Version 4 with the service name coffer, and never cookies.
+// Version 4 with the service name coffer, and never cookies. The IAM Toolbox, an API
+// of AWS that explains denials, is served from the same explanations.
 package opsapi
 
 import (
@@ -36,7 +37,10 @@ type Config struct {
 	// Authenticate finds out who sends a request, and reads its body. The caller
 	// is never nil, and names the request also when an error refuses it.
 	Authenticate func(*http.Request) (*authn.Caller, []byte, error)
-	Metrics      http.Handler
+	// AuthenticateIAM does the same for a request to the IAM Toolbox, which is signed
+	// for the service iam.
+	AuthenticateIAM func(*http.Request) (*authn.Caller, []byte, error)
+	Metrics         http.Handler
 	// Ready returns why the server can't serve now, or nil.
 	Ready func(context.Context) error
 	Log   *slog.Logger

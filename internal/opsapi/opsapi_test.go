@@ -84,19 +84,23 @@ func newFixture(t *testing.T, change func(*admin.Config)) *fixture {
 	metrics.Observe("s3", "GetObject", 503, time.Millisecond, 0, 7)
 	metrics.Gauge("coffer_root_epoch", "Epoch.", func() float64 { return 3 })
 	metrics.Counter("coffer_sealed_bytes_total", "Sealed.", func() float64 { return 4 })
-	f.ops = Config{
-		Authenticate: func(r *http.Request) (*authn.Caller, []byte, error) {
+	authenticate := func(service string) func(*http.Request) (*authn.Caller, []byte, error) {
+		return func(r *http.Request) (*authn.Caller, []byte, error) {
 			facts := authn.Facts{RequestID: "0123456789ABCDEF"}
-			c, body, err := auth.JSON(r, "coffer", facts)
+			c, body, err := auth.JSON(r, service, facts)
 			if err != nil {
-				return auth.Stranger(r, "coffer", facts), nil, err
+				return auth.Stranger(r, service, facts), nil, err
 			}
 			b, err := io.ReadAll(body)
 			return c, b, err
-		},
-		Metrics: metrics.Handler(),
-		Ready:   func(context.Context) error { return f.unready },
-		Log:     log,
+		}
+	}
+	f.ops = Config{
+		Authenticate:    authenticate("coffer"),
+		AuthenticateIAM: authenticate("iam"),
+		Metrics:         metrics.Handler(),
+		Ready:           func(context.Context) error { return f.unready },
+		Log:             log,
 	}
 	f.cfg = &admin.Config{
 		Gate: authz.NewGate(f.trail), Clock: clock, Account: account, DevClock: true,

@@ -154,6 +154,8 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.org.ServeHTTP(rec, req)
 	case apiAnywhere:
 		r.anywhere.ServeHTTP(rec, req)
+	case apiToolbox:
+		r.ops.ServeToolbox(rec, req)
 	case apiIAM, apiSTS:
 		r.query.ServeHTTP(rec, req, api)
 	case apiS3:
@@ -172,7 +174,9 @@ const (
 	apiSTS      = "sts"
 	apiOrg      = "organizations"
 	apiAnywhere = "rolesanywhere"
-	apiOps      = "coffer"
+	// apiToolbox is the IAM Toolbox, which is signed for IAM.
+	apiToolbox = "iam-toolbox"
+	apiOps     = "coffer"
 	// apiOther is a service that an unsigned request names and Coffer lacks.
 	apiOther = "other"
 )
@@ -188,7 +192,12 @@ func (r *router) api(req *http.Request) string {
 	service := authn.Service(req)
 	switch service {
 	case "":
-	case apiKMS, apiIAM, apiSTS, apiOrg, apiAnywhere, "cloudtrail":
+	case apiIAM:
+		if !onBucket && strings.HasPrefix(req.URL.Path, opsapi.ToolboxPrefix) {
+			return apiToolbox
+		}
+		return apiIAM
+	case apiKMS, apiSTS, apiOrg, apiAnywhere, "cloudtrail":
 		return service
 	default:
 		return apiS3 // which refuses a scope that is not its own
@@ -222,7 +231,7 @@ func isQuery(req *http.Request) bool {
 // slowDown refuses a request for which there is no slot.
 func (r *router) slowDown(w http.ResponseWriter, req *http.Request, api string) {
 	w.Header().Set("Connection", "close")
-	if code, ok := map[string]string{apiKMS: "KMSInternalException", apiOrg: "TooManyRequestsException", apiAnywhere: "ThrottlingException"}[api]; ok {
+	if code, ok := map[string]string{apiKMS: "KMSInternalException", apiOrg: "TooManyRequestsException", apiAnywhere: "ThrottlingException", apiToolbox: "ThrottlingException"}[api]; ok {
 		e := awserr.New(503, code, "Please reduce your request rate.")
 		w.Header().Set("Content-Type", awsjson.ContentType)
 		w.WriteHeader(e.Status)

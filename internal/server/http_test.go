@@ -45,6 +45,8 @@ func TestAPI(t *testing.T) {
 		{name: "signed for S3", method: "GET", target: "/tour", signed: "s3", want: apiS3},
 		{name: "signed for KMS", method: "POST", target: "/", signed: "kms", want: apiKMS},
 		{name: "signed for IAM", method: "POST", target: "/", signed: "iam", want: "iam"},
+		{name: "signed for the IAM Toolbox", method: "GET", target: "/authorization-details/0001", signed: "iam", want: apiToolbox},
+		{name: "that path on a bucket's host", method: "GET", target: "/authorization-details/0001", host: "tour.s3.example.com", signed: "iam", want: "iam"},
 		{name: "signed for STS", method: "POST", target: "/", signed: "sts", want: "sts"},
 		{name: "signed for Organizations", method: "POST", target: "/", signed: "organizations", want: "organizations"},
 		{name: "signed for CloudTrail", method: "POST", target: "/", signed: "cloudtrail", want: "cloudtrail"},

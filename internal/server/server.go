@@ -105,9 +105,10 @@ func newOps(s *Stack, cfg *config.Server, w *worker) *opsapi.Handler {
 			Gate: s.Gate, Clock: s.Clock, Account: cfg.Account, DevClock: s.DevClock, Advanced: w.sweep,
 			Organizations: s.Orgs, Log: s.log,
 		}),
-		Sessions:     s.STS,
-		Authenticate: func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, "coffer", r) },
-		Metrics:      w.metrics.Handler(), Log: s.log,
+		Sessions:        s.STS,
+		Authenticate:    func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, "coffer", r) },
+		AuthenticateIAM: func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, apiIAM, r) },
+		Metrics:         w.metrics.Handler(), Log: s.log,
 		Ready: func(ctx context.Context) error {
 			return s.Meta.View(ctx, func(meta.Reader) error { return nil })
 		},
