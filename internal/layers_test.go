@@ -28,7 +28,7 @@ var floors = []string{
 	// Services: the operations, authorized and recorded.
 	"authn authz admin iam kms s3 sts org rolesanywhere cloudtrail",
 	// Fronts: wire protocols and pages.
-	"s3api kmsapi iamapi orgapi anywhereapi xksapi console opsapi",
+	"s3api targetapi kmsapi iamapi orgapi anywhereapi xksapi console opsapi",
 	// Programs.
 	"config bench server cli",
 }
@@ -58,6 +58,8 @@ var uses = map[string]string{
 	"meta/*":        "meta",
 	"blob/*":        "blob durable",
 	"rootseal/*":    "rootseal durable",
+	"kmsapi":        "targetapi",
+	"orgapi":        "targetapi",
 	"server":        "config meta/* blob/* rootseal/*",
 	"cli":           "config server bench",
 }

@@ -32,6 +32,7 @@ import (
 	"coffer/internal/kms"
 	"coffer/internal/meta/mem"
 	"coffer/internal/rootseal"
+	"coffer/internal/targetapi"
 	"coffer/internal/trail"
 )
 
@@ -76,7 +77,7 @@ func trusting(r *http.Request) (*authn.Caller, []byte, error) {
 	return self, body, err
 }
 
-func newHandler(t testing.TB, authenticate Authenticate) *Handler {
+func newHandler(t testing.TB, authenticate targetapi.Authenticate) *targetapi.Handler {
 	t.Helper()
 	h, _ := newRecorded(t, authenticate)
 	return h
@@ -84,7 +85,7 @@ func newHandler(t testing.TB, authenticate Authenticate) *Handler {
 
 // newRecorded is newHandler with a function that returns the trail, each event as its
 // name and its code.
-func newRecorded(t testing.TB, authenticate Authenticate) (*Handler, func() []string) {
+func newRecorded(t testing.TB, authenticate targetapi.Authenticate) (*targetapi.Handler, func() []string) {
 	t.Helper()
 	root, err := key.OpenRoot(t.Context(), key.RootConfig{
 		Store:  &memRoot{epochs: make(map[uint64]rootseal.Epoch), frontiers: make(map[string][]byte)},
@@ -129,7 +130,7 @@ func newRecorded(t testing.TB, authenticate Authenticate) (*Handler, func() []st
 }
 
 // call serves one call and returns its status and the answer as text.
-func call(t testing.TB, h *Handler, operation, body string) (int, string) {
+func call(t testing.TB, h *targetapi.Handler, operation, body string) (int, string) {
 	t.Helper()
 	status, answer, _ := h.ServeCall(t.Context(), self, "TrentService."+operation, []byte(body))
 	return status, string(answer)
@@ -421,7 +422,7 @@ func BenchmarkDecrypt(b *testing.B) {
 	benchCall(b, h, "Decrypt", body)
 }
 
-func benchKey(b *testing.B) (h *Handler, id, blob string) {
+func benchKey(b *testing.B) (h *targetapi.Handler, id, blob string) {
 	h = newHandler(b, nil)
 	_, answer := call(b, h, "CreateKey", "{}")
 	var made struct{ KeyMetadata struct{ KeyId string } }
@@ -437,7 +438,7 @@ func benchKey(b *testing.B) (h *Handler, id, blob string) {
 	return h, id, dataKey.CiphertextBlob
 }
 
-func benchCall(b *testing.B, h *Handler, operation string, body []byte) {
+func benchCall(b *testing.B, h *targetapi.Handler, operation string, body []byte) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if status, answer, _ := h.ServeCall(b.Context(), self, "TrentService."+operation, body); status != 200 {

@@ -24,6 +24,7 @@ import (
 	"coffer/internal/meta/mem"
 	"coffer/internal/org"
 	"coffer/internal/organization"
+	"coffer/internal/targetapi"
 	"coffer/internal/trail"
 )
 
@@ -38,7 +39,7 @@ func trusting(r *http.Request) (*authn.Caller, []byte, error) {
 	return self, body, err
 }
 
-func newHandler(t testing.TB, authenticate Authenticate) *Handler {
+func newHandler(t testing.TB, authenticate targetapi.Authenticate) *targetapi.Handler {
 	t.Helper()
 	h, _ := newRecorded(t, authenticate)
 	return h
@@ -46,7 +47,7 @@ func newHandler(t testing.TB, authenticate Authenticate) *Handler {
 
 // newRecorded is newHandler with a function that returns the trail, each event as its
 // name and its code.
-func newRecorded(t testing.TB, authenticate Authenticate) (*Handler, func() []string) {
+func newRecorded(t testing.TB, authenticate targetapi.Authenticate) (*targetapi.Handler, func() []string) {
 	t.Helper()
 	store := mem.New()
 	tr, err := trail.New(t.Context(), trail.Config{Store: store, Node: "n", Log: slog.New(slog.DiscardHandler)})
@@ -79,7 +80,7 @@ func newRecorded(t testing.TB, authenticate Authenticate) (*Handler, func() []st
 	return New(org.New(org.Config{Organizations: orgs, Gate: gate}), authenticate), recorded
 }
 
-func call(t testing.TB, h *Handler, operation, body string) (int, string) {
+func call(t testing.TB, h *targetapi.Handler, operation, body string) (int, string) {
 	t.Helper()
 	status, answer, _ := h.ServeCall(t.Context(), self, TargetPrefix+operation, []byte(body))
 	return status, string(answer)

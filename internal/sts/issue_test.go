@@ -37,7 +37,10 @@ func TestIssueSession(t *testing.T) {
 		"another account's root": func() error { _, err := b.IssueSession(t.Context(), b.root(stranger), role); return err },
 		"a user elsewhere":       func() error { _, err := b.IssueSession(t.Context(), root, foreign.ARN); return err },
 		"root itself":            func() error { _, err := b.IssueSession(t.Context(), root, root.ARN); return err },
-		"nobody":                 func() error { _, err := b.IssueSession(t.Context(), root, "arn:aws:iam::"+account+":user/nobody"); return err },
+		"nobody": func() error {
+			_, err := b.IssueSession(t.Context(), root, "arn:aws:iam::"+account+":user/nobody")
+			return err
+		},
 	} {
 		if e := awserr.As(ask()); e == nil || e.Code != "AccessDenied" && e.Code != "NoSuchEntity" {
 			t.Errorf("IssueSession for %s = %v; want a refusal", name, e)
