@@ -56,20 +56,14 @@ func (s *Service) state() *ClockState {
 
 // run authorizes, runs and records one operation on the server.
 func run[Output any](ctx context.Context, s *Service, c *authn.Caller, operation string, readOnly bool, act func(*authz.Call) (*Output, error)) (*Output, error) {
-	call := s.cfg.Gate.Begin(c, authz.Operation{Source: source, Name: operation, ReadOnly: readOnly})
 	resource := arn.ARN{Partition: arn.Partition, Service: source, Region: c.Region, Account: s.cfg.Account, Resource: "server"}.String()
-	var out *Output
-	err := call.Ask(ctx, &authz.Ask{Action: source + ":" + operation, Resource: resource, Account: s.cfg.Account})
-	if err == nil {
-		out, err = act(call)
-	}
-	if err != nil {
-		err = s.answer(err)
-	}
-	if ended := call.End(ctx, err); ended != nil {
-		return nil, s.answer(ended)
-	}
-	return out, nil
+	return authz.Run(ctx, s.cfg.Gate, c, authz.Operation{Source: source, Name: operation, ReadOnly: readOnly}, s.answer,
+		func(call *authz.Call) (*Output, error) {
+			if err := call.Ask(ctx, &authz.Ask{Action: source + ":" + operation, Resource: resource, Account: s.cfg.Account}); err != nil {
+				return nil, err
+			}
+			return act(call)
+		})
 }
 
 // GetClock tells calendar time.

@@ -73,31 +73,22 @@ type op struct {
 //
 // check finds what is wrong with the shape of in, and may be nil.
 func run[Output any](ctx context.Context, s *Service, c *authn.Caller, name string, in any, check func(*checker), act func(*op) (*Output, error)) (*Output, error) {
-	o := &op{s.gate.Begin(c, authz.Operation{Source: source, Name: name, ReadOnly: isReading(name)}), name, c}
-	setParams(o.Param, in)
-	out, err := func() (*Output, error) {
-		if err := checkCredentials(c); err != nil {
-			return nil, err
-		}
-		if check != nil {
-			var v checker
-			check(&v)
-			if err := v.err(); err != nil {
+	return authz.Run(ctx, s.gate, c, authz.Operation{Source: source, Name: name, ReadOnly: isReading(name)},
+		func(err error) error { return s.answer(ctx, c, name, err) },
+		func(call *authz.Call) (*Output, error) {
+			setParams(call.Param, in)
+			if err := checkCredentials(c); err != nil {
 				return nil, err
 			}
-		}
-		return act(o)
-	}()
-	if err != nil {
-		err = s.answer(ctx, c, name, err)
-	}
-	if ended := o.End(ctx, err); ended != nil {
-		if ended != err {
-			ended = s.answer(ctx, c, name, ended)
-		}
-		return nil, ended
-	}
-	return out, nil
+			if check != nil {
+				var v checker
+				check(&v)
+				if err := v.err(); err != nil {
+					return nil, err
+				}
+			}
+			return act(&op{call, name, c})
+		})
 }
 
 // do is run for an operation that has no output.

@@ -94,25 +94,15 @@ const (
 	changes = false
 )
 
-// run runs one operation as one call: begun, recorded and ended once. The error
-// of act reaches the trail and the client as the same *awserr.Error.
+// run runs one operation as one call. The error of act reaches the trail and the
+// client as the same *awserr.Error.
 func run[Output any](ctx context.Context, s *Service, c *authn.Caller, name string, readOnly bool, act func(*authz.Call) (*Output, error)) (*Output, error) {
-	call := s.gate.Begin(c, authz.Operation{Source: source, Name: name, ReadOnly: readOnly})
-	call.Watch()
-	out, err := act(call)
-	if err != nil {
-		err = s.answer(ctx, c, name, err)
-	}
-	if ended := call.End(ctx, err); ended != nil {
-		if ended != err {
-			ended = s.answer(ctx, c, name, ended)
-		}
-		if secret, ok := any(out).(interface{ Wipe() }); ok && out != nil {
-			secret.Wipe()
-		}
-		return nil, ended
-	}
-	return out, nil
+	return authz.Run(ctx, s.gate, c, authz.Operation{Source: source, Name: name, ReadOnly: readOnly},
+		func(err error) error { return s.answer(ctx, c, name, err) },
+		func(call *authz.Call) (*Output, error) {
+			call.Watch()
+			return act(call)
+		})
 }
 
 // Refuse records a call of the operation name that its front refuses with err,

@@ -60,20 +60,10 @@ const (
 	changes = false
 )
 
-// run runs one operation as one call: begun, recorded and ended once.
+// run runs one operation as one call.
 func run[Output any](ctx context.Context, s *Service, c *authn.Caller, name string, readOnly bool, act func(*authz.Call) (*Output, error)) (*Output, error) {
-	call := s.gate.Begin(c, authz.Operation{Source: source, Name: name, ReadOnly: readOnly})
-	out, err := act(call)
-	if err != nil {
-		err = s.answer(ctx, c, name, err)
-	}
-	if ended := call.End(ctx, err); ended != nil {
-		if ended != err {
-			ended = s.answer(ctx, c, name, ended)
-		}
-		return nil, ended
-	}
-	return out, nil
+	return authz.Run(ctx, s.gate, c, authz.Operation{Source: source, Name: name, ReadOnly: readOnly},
+		func(err error) error { return s.answer(ctx, c, name, err) }, act)
 }
 
 // Refuse records a call of the operation name that its front refuses with err, and

@@ -28,16 +28,10 @@ const issuedName = "coffer-verify"
 //
 // It returns a *awserr.Error with code AccessDenied, or NoSuchEntity.
 func (s *Service) IssueSession(ctx context.Context, c *authn.Caller, principal string) (*Credentials, error) {
-	o := &op{s.gate.Begin(c, authz.Operation{Source: "coffer", Name: "IssueSession", ReadOnly: true}), "IssueSession", c}
-	o.Param("principal", principal)
-	out, err := s.issueSession(ctx, o, principal)
-	if err != nil {
-		out, err = nil, s.answer(ctx, c, o.name, err)
-	}
-	if ended := o.End(ctx, err); ended != nil {
-		return nil, s.answer(ctx, c, o.name, ended)
-	}
-	return out, nil
+	return runFrom(ctx, s, c, "coffer", "IssueSession", func(o *op) (*Credentials, error) {
+		o.Param("principal", principal)
+		return s.issueSession(ctx, o, principal)
+	})
 }
 
 func (s *Service) issueSession(ctx context.Context, o *op, principal string) (*Credentials, error) {

@@ -102,22 +102,19 @@ type op struct {
 // counts every operation of STS as reading. The error of act reaches the trail and
 // the client as the same *awserr.Error.
 func run[Output any](ctx context.Context, s *Service, c *authn.Caller, name string, act func(*op) (*Output, error)) (*Output, error) {
-	o := &op{s.gate.Begin(c, authz.Operation{Source: source, Name: name, ReadOnly: true}), name, c}
-	var out *Output
-	err := o.admits()
-	if err == nil {
-		out, err = act(o)
-	}
-	if err != nil {
-		out, err = nil, s.answer(ctx, c, name, err)
-	}
-	if ended := o.End(ctx, err); ended != nil {
-		if ended != err {
-			ended = s.answer(ctx, c, name, ended)
+	return runFrom(ctx, s, c, source, name, func(o *op) (*Output, error) {
+		if err := o.admits(); err != nil {
+			return nil, err
 		}
-		return nil, ended
-	}
-	return out, nil
+		return act(o)
+	})
+}
+
+// runFrom is run for an operation of any service, which takes all credentials.
+func runFrom[Output any](ctx context.Context, s *Service, c *authn.Caller, source, name string, act func(*op) (*Output, error)) (*Output, error) {
+	return authz.Run(ctx, s.gate, c, authz.Operation{Source: source, Name: name, ReadOnly: true},
+		func(err error) error { return s.answer(ctx, c, name, err) },
+		func(call *authz.Call) (*Output, error) { return act(&op{call, name, c}) })
 }
 
 // Refuse records a call of the operation name that its front refuses with err, and
