@@ -77,6 +77,8 @@ func TestAccountRefusals(t *testing.T) {
 		{"two objects", f.send(ownKey, "POST", "/_coffer/accounts", `{"name":"a"}{}`), "ValidationException"},
 		{"no name", f.send(ownKey, "POST", "/_coffer/accounts", `{}`), "ValidationException"},
 		{"no profile name", f.send(ownKey, "POST", "/_coffer/accounts", `{"name":"a]\n[default"}`), "ValidationException"},
+		{"a space", f.send(ownKey, "POST", "/_coffer/accounts", `{"name":"a b"}`), "ValidationException"},
+		{"a bracket", f.send(ownKey, "POST", "/_coffer/accounts", `{"name":"a]"}`), "ValidationException"},
 		{"ID", f.send(ownKey, "POST", "/_coffer/accounts", `{"name":"a","id":"12"}`), "ValidationException"},
 		{"taken ID", f.send(ownKey, "POST", "/_coffer/accounts", `{"name":"a","id":"`+other+`"}`), "AccountAlreadyExistsException"},
 		{"page", f.send(ownKey, "GET", "/_coffer/accounts?after=x", ""), "ValidationException"},

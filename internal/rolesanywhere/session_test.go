@@ -97,7 +97,7 @@ func TestCreateSessionRefuses(t *testing.T) {
 	type change func(w *world, in *CreateSessionInput, s *authn.CertificateSigner)
 	trust := func(condition string) change {
 		return func(w *world, _ *CreateSessionInput, _ *authn.CertificateSigner) {
-			w.ok(w.ids.SetTrust(ctx, account, "web", w.trust(condition), nil))
+			w.ok(w.ids.SetTrust(ctx, account, "web", w.trust(strings.Replace(condition, "ANCHOR", w.anchor.TrustAnchorARN, 1)), nil))
 		}
 	}
 	replace := func(old, new string) change {
@@ -112,7 +112,7 @@ func TestCreateSessionRefuses(t *testing.T) {
 	}{
 		{"nothing", func(*world, *CreateSessionInput, *authn.CertificateSigner) {}, ""},
 		{"conditions that hold", trust(`"StringEquals":{"aws:PrincipalTag/x509Subject/CN":"web","sts:SourceIdentity":"CN=web","aws:SourceAccount":"` + account + `","sts:RoleSessionName":"1234"},` +
-			`"Bool":{"aws:PrincipalIsAWSService":"true"}`), ""},
+			`"Bool":{"aws:PrincipalIsAWSService":"true"},"ArnEquals":{"aws:SourceArn":"ANCHOR"}`), ""},
 		{"another common name", trust(`"StringEquals":{"aws:PrincipalTag/x509Subject/CN":"db"}`), "AccessDeniedException: Unable to assume role"},
 		{"another source", trust(`"ArnEquals":{"aws:SourceArn":"arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/x"}`), "AccessDeniedException: Unable to assume role"},
 		{"another account", trust(`"StringEquals":{"aws:SourceAccount":"210987654321"}`), "AccessDeniedException: Unable to assume role"},
