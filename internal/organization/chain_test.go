@@ -197,3 +197,16 @@ func TestChainHitDoesNotAllocate(t *testing.T) {
 		t.Errorf("Chain allocates %v times; want 0", n)
 	}
 }
+
+func BenchmarkChain(b *testing.B) {
+	w := newWorld(b)
+	o := w.org()
+	w.invited(o, second)
+	made(w.EnableType(b.Context(), o.ID, o.Root, SCP, nothing[*Organization]))(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.Chain(b.Context(), second); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -27,12 +27,12 @@ const (
 // world is a store with accounts, at a time that the test sets.
 type world struct {
 	*Store
-	t    *testing.T
+	t    testing.TB
 	meta meta.Store
 	now  time.Time
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, meta: mem.New(), now: day0}
 	t.Cleanup(func() { w.meta.Close() })
@@ -52,15 +52,15 @@ func (w *world) restarted() *Store {
 }
 
 // okay fails the test if err is not nil.
-func okay(t *testing.T, err error) {
+func okay(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func made[T any](v T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
+func made[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)

@@ -49,7 +49,7 @@ func (i issuer) NewRoleSession(in *RoleSession) (*identity.Session, *Credentials
 // world is a service with a trust anchor, a profile and a role that trusts it.
 type world struct {
 	*Service
-	t       *testing.T
+	t       testing.TB
 	meta    meta.Store
 	ids     *identity.Store
 	trail   *trail.Trail
@@ -64,7 +64,7 @@ type world struct {
 	users   int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, meta: mem.New(), root: rootOf(account)}
 	t.Cleanup(func() { w.meta.Close() })

@@ -196,3 +196,13 @@ func TestCreateSessionWallClock(t *testing.T) {
 		t.Errorf("CreateSession after the certificate's end = %v; want AccessDeniedException", err)
 	}
 }
+
+func BenchmarkCreateSession(b *testing.B) {
+	w := newWorld(b)
+	signer, in := w.signer("web"), w.input()
+	for b.Loop() {
+		if _, err := w.CreateSession(b.Context(), anonymous(), signer, in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
