@@ -46,10 +46,5 @@ func boto3(t *testing.T, python, name string) {
 	s := start(t)
 	script, err := filepath.Abs("testdata/" + name)
 	check(t, "Abs", err)
-	// A shim of pyenv finds its versions below HOME.
-	var env []string
-	if home := os.Getenv("HOME"); strings.HasPrefix(python, home) {
-		env = append(env, "PYENV_ROOT="+filepath.Join(home, ".pyenv"))
-	}
-	t.Log(strings.TrimSpace(s.run(t.TempDir(), env, python, script)))
+	t.Log(strings.TrimSpace(s.run(t.TempDir(), pyenv(python), python, script)))
 }
