@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"coffer/internal/arn"
 	"coffer/internal/authn"
 	"coffer/internal/identity"
 	"coffer/internal/organization"
@@ -254,9 +253,4 @@ func (r *requestContext) snapshot() map[string][]string {
 		}
 	}
 	return out
-}
-
-// serverARN returns the ARN of something of Coffer's own in an account.
-func serverARN(region, account, resource string) string {
-	return arn.ARN{Partition: arn.Partition, Service: "coffer", Region: region, Account: account, Resource: resource}.String()
 }

@@ -122,7 +122,7 @@ func (s *Store) create(tx meta.Txn, e Entity, row *entityRow) error {
 			return err
 		}
 	}
-	return errors.Join(put(tx, e.row(), row), put(tx, rowID+row.ID, idRow{e.Kind, e.Account, e.Name}))
+	return errors.Join(put(tx, e.row(), row), put(tx, rowID+row.ID, idRow(e)))
 }
 
 // countEntity counts n more entities of the kind of e.
@@ -187,7 +187,7 @@ func rename(tx meta.Txn, e Entity, row *entityRow, name, path string) (Entity, e
 			}
 		}
 	}
-	return to, errors.Join(put(tx, to.row(), row), put(tx, rowID+row.ID, idRow{to.Kind, to.Account, to.Name}))
+	return to, errors.Join(put(tx, to.row(), row), put(tx, rowID+row.ID, idRow(to)))
 }
 
 // scan calls fn for the entities of a page, and reports whether there are more.

@@ -65,6 +65,8 @@ func TestModel(t *testing.T) {
 func policyOf(name string) string { return "arn:aws:iam::" + account + ":policy/" + name }
 
 // change makes one random change of the store. apply makes it in the model.
+//
+//lint:ignore ST1008 the error that the model expects stands beside the one that the store returned
 func (m *model) change(t *testing.T, s *Store, rng *rand.Rand) (what string, got, want error, apply func()) {
 	ctx := t.Context()
 	pick := func(prefix string, n int) string { return fmt.Sprint(prefix, rng.IntN(n)) }

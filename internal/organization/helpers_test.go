@@ -136,5 +136,4 @@ func (w *world) rows() []string {
 
 var errFull = errors.New("trail is full")
 
-func full(meta.Txn) error               { return errFull }
-func fullWith[T any](meta.Txn, T) error { return errFull }
+func full(meta.Txn) error { return errFull }
