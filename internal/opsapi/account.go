@@ -11,7 +11,6 @@ import (
 
 	"coffer/internal/admin"
 	"coffer/internal/authn"
-	"coffer/internal/awserr"
 )
 
 // A newAccount is the answer of CreateAccount: the one place where the secret of a
@@ -22,29 +21,20 @@ type newAccount struct {
 	SecretAccessKey string        `json:"secretAccessKey"`
 }
 
-// accounts serves /_coffer/accounts: POST makes an account, GET lists them, from
-// behind the ID in the parameter after.
-func (h *Handler) accounts(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case r.Method == http.MethodPost:
-		serve(h, w, r, "CreateAccount", func(ctx context.Context, c *authn.Caller, body []byte) (*newAccount, error) {
-			in := new(admin.CreateAccountInput)
-			if err := h.decode(ctx, c, "CreateAccount", body, in, `{"name":"staging"}`); err != nil {
-				return nil, err
-			}
-			out, err := h.cfg.Admin.CreateAccount(ctx, c, in)
-			if err != nil {
-				return nil, err
-			}
-			return &newAccount{out.Account, out.AccessKey.ID, out.AccessKey.Secret.Reveal()}, nil
-		})
-	case isRead(r):
-		serve(h, w, r, "ListAccounts", func(ctx context.Context, c *authn.Caller, _ []byte) (*admin.ListAccountsOutput, error) {
-			return h.cfg.Admin.ListAccounts(ctx, c, &admin.ListAccountsInput{After: r.URL.Query().Get("after")})
-		})
-	default:
-		fail(w, awserr.New(405, "MethodNotAllowed", "This path takes GET and POST."))
+// accountsPath is where accounts are made and listed.
+const accountsPath = "accounts"
+
+func (h *Handler) createAccount(ctx context.Context, c *authn.Caller, in *admin.CreateAccountInput) (*newAccount, error) {
+	out, err := h.cfg.Admin.CreateAccount(ctx, c, in)
+	if err != nil {
+		return nil, err
 	}
+	return &newAccount{out.Account, out.AccessKey.ID, out.AccessKey.Secret.Reveal()}, nil
+}
+
+// listAccounts lists accounts from behind the ID in the parameter after.
+func (h *Handler) listAccounts(r *http.Request, c *authn.Caller, _ string) (*admin.ListAccountsOutput, error) {
+	return h.cfg.Admin.ListAccounts(r.Context(), c, &admin.ListAccountsInput{After: r.URL.Query().Get("after")})
 }
 
 // unmarshal decodes one flat JSON object strictly: a member that is unknown or

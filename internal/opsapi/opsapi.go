@@ -17,7 +17,6 @@ import (
 
 	"coffer/internal/admin"
 	"coffer/internal/authn"
-	"coffer/internal/authz"
 	"coffer/internal/awserr"
 	"coffer/internal/awsjson"
 	"coffer/internal/sts"
@@ -60,10 +59,13 @@ type newSession struct {
 }
 
 // A Handler serves the operators' API.
-type Handler struct{ cfg Config }
+type Handler struct {
+	cfg        Config
+	operations []Operation
+}
 
 // New returns a handler.
-func New(cfg Config) *Handler { return &Handler{cfg} }
+func New(cfg Config) *Handler { return &Handler{cfg, Operations()} }
 
 // ServeHTTP serves one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -83,45 +85,38 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"status": "ready"})
 	case name == "metrics" && isRead(r):
 		h.cfg.Metrics.ServeHTTP(w, r)
-	case name == "dev/clock" && r.Method == http.MethodPost:
-		serve(h, w, r, "AdvanceClock", func(ctx context.Context, c *authn.Caller, body []byte) (*admin.ClockState, error) {
-			in := new(admin.AdvanceClockInput)
-			if err := h.decode(ctx, c, "AdvanceClock", body, in, `{"advance":"168h"}`); err != nil {
-				return nil, err
-			}
-			return h.cfg.Admin.AdvanceClock(ctx, c, in)
-		})
-	case name == "clock/confirm" && r.Method == http.MethodPost:
-		serve(h, w, r, "ConfirmClock", func(ctx context.Context, c *authn.Caller, _ []byte) (*admin.ClockState, error) {
-			return h.cfg.Admin.ConfirmClock(ctx, c)
-		})
-	case name == "clock" && isRead(r):
-		serve(h, w, r, "GetClock", func(ctx context.Context, c *authn.Caller, _ []byte) (*admin.ClockState, error) {
-			return h.cfg.Admin.GetClock(ctx, c)
-		})
-	case name == "accounts":
-		h.accounts(w, r)
-	case name == "sessions" && r.Method == http.MethodPost:
-		serve(h, w, r, "IssueSession", func(ctx context.Context, c *authn.Caller, body []byte) (*newSession, error) {
-			in := new(struct {
-				Principal string `json:"principal"`
-			})
-			if err := h.decode(ctx, c, "IssueSession", body, in, `{"principal":"arn:aws:iam::123456789012:user/alice"}`); err != nil {
-				return nil, err
-			}
-			out, err := h.cfg.Sessions.IssueSession(ctx, c, in.Principal)
-			if err != nil {
-				return nil, err
-			}
-			return &newSession{out.AccessKeyID, out.SecretAccessKey.Reveal(), out.SessionToken.Reveal()}, nil
-		})
-	case strings.HasPrefix(name, "decisions/") && isRead(r):
-		serve(h, w, r, "ExplainDecision", func(ctx context.Context, c *authn.Caller, _ []byte) (*authz.Explanation, error) {
-			return h.cfg.Admin.ExplainDecision(ctx, c, strings.TrimPrefix(name, "decisions/"))
-		})
 	default:
-		fail(w, awserr.New(404, "NotFound", "There is nothing at this path."))
+		h.operation(w, r, name)
 	}
+}
+
+// operation serves what the routing table has.
+func (h *Handler) operation(w http.ResponseWriter, r *http.Request, name string) {
+	for i := range h.operations {
+		o := &h.operations[i]
+		if id, ok := o.matches(r); ok {
+			o.serve(h, w, r, o.Name, id)
+			return
+		}
+	}
+	if name == accountsPath {
+		fail(w, awserr.New(405, "MethodNotAllowed", "This path takes GET and POST."))
+		return
+	}
+	fail(w, awserr.New(404, "NotFound", "There is nothing at this path."))
+}
+
+// A sessionFor is the request of IssueSession.
+type sessionFor struct {
+	Principal string `json:"principal"`
+}
+
+func (h *Handler) issueSession(ctx context.Context, c *authn.Caller, in *sessionFor) (*newSession, error) {
+	out, err := h.cfg.Sessions.IssueSession(ctx, c, in.Principal)
+	if err != nil {
+		return nil, err
+	}
+	return &newSession{out.AccessKeyID, out.SecretAccessKey.Reveal(), out.SessionToken.Reveal()}, nil
 }
 
 func isRead(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
