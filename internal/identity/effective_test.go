@@ -228,7 +228,7 @@ func BenchmarkEffectiveUser(b *testing.B) {
 	})
 	b.Run("after a change", func(b *testing.B) {
 		for b.Loop() {
-			s.forget()
+			s.changing()()
 			s.EffectiveUser(ctx, account, u.ID)
 		}
 	})
@@ -268,4 +268,52 @@ func TestOvertakenReadingIsForgotten(t *testing.T) {
 	made[*AccessKey](t)(s.Lookup(ctx, k.ID))
 	_, err := s.Lookup(ctx, k.ID)
 	wantErr(t, "Lookup", err, ErrNoAccessKey)
+}
+
+// TestNoDecisionByTheStateBefore: once a change is committed, nobody gets what was
+// remembered before it, not even before the change has returned.
+func TestNoDecisionByTheStateBefore(t *testing.T) {
+	ctx := t.Context()
+	var check func()
+	store := &commitStore{Store: mem.New(), after: func() {
+		if check != nil {
+			check()
+		}
+	}}
+	s := New(Config{Meta: store, Now: func() time.Time { return testTime }})
+	if _, err := s.CreateAccount(ctx, account, "a", nil); err != nil {
+		t.Fatal(err)
+	}
+	u, err := s.CreateUser(ctx, account, NewUser{Name: "alice"}, nil)
+	if err == nil {
+		err = s.Attach(ctx, user("alice"), adminARN, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := s.EffectiveUser(ctx, account, u.ID); err != nil || len(e.Policies) != 1 {
+		t.Fatalf("EffectiveUser = %+v, %v; want one policy", e, err)
+	}
+	checked := false
+	check = func() {
+		checked = true
+		if e, err := s.EffectiveUser(ctx, account, u.ID); err != nil || len(e.Policies) != 0 {
+			t.Errorf("EffectiveUser after the commit = %+v, %v; want no policy", e, err)
+		}
+	}
+	if err := s.Detach(ctx, user("alice"), adminARN, nil); err != nil || !checked {
+		t.Fatalf("Detach = %v, checked %v", err, checked)
+	}
+}
+
+// A commitStore calls after between the commit of an Update and its return.
+type commitStore struct {
+	meta.Store
+	after func()
+}
+
+func (s *commitStore) Update(ctx context.Context, fn func(meta.Txn) error) error {
+	err := s.Store.Update(ctx, fn)
+	s.after()
+	return err
 }

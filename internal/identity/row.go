@@ -319,6 +319,7 @@ func runWith[T any](also func(meta.Txn, T) error, tx meta.Txn, v T) error {
 // change runs a transaction that changes what decisions rest on: it bumps the
 // revision before also runs, and what the store remembers is forgotten after it.
 func (s *Store) change(ctx context.Context, what string, fn, also func(meta.Txn) error) error {
+	defer s.changing()()
 	err := s.cfg.Meta.Update(ctx, func(tx meta.Txn) error {
 		if err := fn(tx); err != nil {
 			return err
@@ -328,8 +329,6 @@ func (s *Store) change(ctx context.Context, what string, fn, also func(meta.Txn)
 		}
 		return run(also, tx)
 	})
-	// Also after an error: whether the change was made may be unknown.
-	s.forget()
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

@@ -48,9 +48,10 @@ func New(cfg Config) *Store {
 
 // A cache remembers what was read until a change.
 type cache[T any] struct {
-	mu      sync.RWMutex
-	entries map[string]*T // guarded by mu
-	changes uint64        // guarded by mu; counts what emptied entries
+	mu       sync.RWMutex
+	entries  map[string]*T // guarded by mu
+	changes  uint64        // guarded by mu; counts what emptied entries
+	changing int           // guarded by mu; changes under way, which entries may lag behind
 }
 
 // get returns an entry, and what put needs if there is none.
@@ -58,7 +59,7 @@ func (c *cache[T]) get(id string) (v *T, changes uint64, ok bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	v, ok = c.entries[id]
-	return v, c.changes, ok
+	return v, c.changes, ok && c.changing == 0
 }
 
 // put remembers an entry, unless a change overtook its reading.
@@ -74,17 +75,33 @@ func (c *cache[T]) put(id string, v *T, changes uint64) {
 	c.entries[id] = v
 }
 
-func (c *cache[T]) forget() {
+// begin begins a change: until its end, nothing that is remembered counts. Who has
+// seen the revision of the change must not decide by the state before it.
+func (c *cache[T]) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changing++
+}
+
+// end ends a change, and forgets everything.
+func (c *cache[T]) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(c.entries)
 	c.changes++
+	c.changing--
 }
 
-// forget empties what Lookup, EffectiveUser and EffectiveRole remember.
-func (s *Store) forget() {
-	s.keys.forget()
-	s.effective.forget()
+// changing begins a change of what Lookup, EffectiveUser and EffectiveRole remember,
+// and returns what ends it, also after an error: whether the change was made may be
+// unknown.
+func (s *Store) changing() (end func()) {
+	s.keys.begin()
+	s.effective.begin()
+	return func() {
+		s.keys.end()
+		s.effective.end()
+	}
 }
 
 // now returns the time to the millisecond, as rows keep it.
