@@ -108,8 +108,7 @@ func (a *Authenticator) sessionSigner(ctx context.Context, accessKeyID, token st
 }
 
 // current returns a session with what may have changed since it was made: the name
-// of its user, and its managed session policies. AWS evaluates those as they are,
-// not as they were; one that is gone allows nothing.
+// of its user, and its managed session policies.
 func (a *Authenticator) current(ctx context.Context, s *identity.Session, entity *identity.Effective) (*identity.Session, error) {
 	isRenamed := s.RoleID == "" && entity != nil && s.UserARN != entity.ARN
 	if len(s.PolicyARNs) == 0 && !isRenamed {
@@ -119,7 +118,22 @@ func (a *Authenticator) current(ctx context.Context, s *identity.Session, entity
 	if isRenamed {
 		c.UserARN = entity.ARN
 	}
-	c.Policies = append([]policy.Named(nil), s.Policies...)
+	var err error
+	c.Policies, err = a.SessionPolicies(ctx, s)
+	return &c, err
+}
+
+// SessionPolicies returns the session policies of a session as they are now: the
+// inline one, which stays, and the managed ones, which AWS evaluates as they are and
+// not as they were. One that is gone allows nothing.
+func (a *Authenticator) SessionPolicies(ctx context.Context, s *identity.Session) ([]policy.Named, error) {
+	if len(s.PolicyARNs) == 0 {
+		return s.Policies, nil
+	}
+	var now []policy.Named
+	if s.PolicyText != "" {
+		now = append(now, s.Policies[0]) // the inline one stands first
+	}
 	for _, name := range s.PolicyARNs {
 		v, err := a.cfg.Entities.PolicyVersion(ctx, s.Account, name, "")
 		switch {
@@ -132,9 +146,9 @@ func (a *Authenticator) current(ctx context.Context, s *identity.Session, entity
 		if err != nil {
 			return nil, fmt.Errorf("read session policy %s: %w", name, err)
 		}
-		c.Policies = append(c.Policies, policy.Named{Name: name, Policy: p})
+		now = append(now, policy.Named{Name: name, Policy: p})
 	}
-	return &c, nil
+	return now, nil
 }
 
 // signedBy makes c the principal that signed a request, and notes the use.

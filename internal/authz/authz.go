@@ -58,8 +58,12 @@ type Config struct {
 	// Alive returns an error once a caller's credentials no longer hold. It is
 	// asked when a decision is made again; nil asks nothing.
 	Alive func(context.Context, *authn.Caller) error
-	Now   func() time.Time // calendar time; time.Now if nil
-	Log   *slog.Logger     // discarded if nil
+	// SessionPolicies returns the session policies of a session as they are now, for
+	// each decision: a managed one may change while a request is under way. Those
+	// that the session came with are used if it is nil.
+	SessionPolicies func(context.Context, *identity.Session) ([]policy.Named, error)
+	Now             func() time.Time // calendar time; time.Now if nil
+	Log             *slog.Logger     // discarded if nil
 }
 
 // A Gate begins calls and decides. It is safe for concurrent use.
@@ -212,7 +216,12 @@ func (e *evaluation) principal(ctx context.Context, g *Gate, c *authn.Caller) er
 		return errNoSession
 	}
 	e.input.Session, e.input.HasSession = c.Session.Policies, c.Session.HasPolicies
-	return nil
+	if g.cfg.SessionPolicies == nil {
+		return nil
+	}
+	var err error
+	e.input.Session, err = g.cfg.SessionPolicies(ctx, c.Session)
+	return err
 }
 
 // canonical fills in the canonical user ID of the principal's account, by which only

@@ -259,6 +259,30 @@ func TestSessionPolicies(t *testing.T) {
 	}
 }
 
+// TestSessionPoliciesChange: a decision that is made again goes by the session policies
+// of then, and one that can't read them denies.
+func TestSessionPoliciesChange(t *testing.T) {
+	w := newWorld(t, `{"Effect":"Allow","Action":"*","Resource":"*"}`)
+	g := newGate(t, w, nil)
+	now := []policy.Named{mustPolicy(t, "session", policy.KindSession, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`)}
+	var broken error
+	g.cfg.SessionPolicies = func(context.Context, *identity.Session) ([]policy.Named, error) { return now, broken }
+	caller := session()
+	caller.Session.HasPolicies, caller.Session.Policies = true, now
+	c := g.Begin(caller, Operation{Source: "s3.amazonaws.com", Name: "GetObject", ReadOnly: true})
+	if err := c.Ask(t.Context(), &Ask{Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k"}); err != nil {
+		t.Fatal(err)
+	}
+	now = []policy.Named{mustPolicy(t, "session", policy.KindSession, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}`)}
+	if err := c.Again(t.Context()); AsDenied(err) == nil {
+		t.Errorf("Again = %v; want a denial", err)
+	}
+	broken = errors.New("damaged")
+	if err := c.Again(t.Context()); !errors.Is(err, broken) {
+		t.Errorf("Again = %v; want %v", err, broken)
+	}
+}
+
 // TestFederatedByRoot: a federated user of root has what its session policies allow.
 func TestFederatedByRoot(t *testing.T) {
 	g := newGate(t, newWorld(t, ""), nil)

@@ -227,7 +227,8 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 		TrustedProxies: cfg.TrustedProxies,
 	})
 	s.Gate = authz.New(authz.Config{
-		Trail: s.Trail, Meta: s.Meta, Identities: s.Identity, Organizations: s.Orgs, Alive: s.Authn.Alive, Now: s.Clock.Now, Log: s.log,
+		Trail: s.Trail, Meta: s.Meta, Identities: s.Identity, Organizations: s.Orgs, Alive: s.Authn.Alive,
+		SessionPolicies: s.Authn.SessionPolicies, Now: s.Clock.Now, Log: s.log,
 	})
 	s.onClose(func() error { s.Gate.Close(); return nil })
 	s.Objects, err = object.Open(ctx, object.Config{
