@@ -113,6 +113,7 @@ func (a *Authenticator) caller(r *http.Request, service string, f Facts) *Caller
 		RequestID: f.RequestID,
 		HostID:    f.HostID,
 		UserAgent: r.UserAgent(),
+		Referer:   r.Referer(),
 		Host:      r.Host,
 		BytesIn:   r.ContentLength,
 	}

@@ -46,6 +46,7 @@ type Caller struct {
 	HostID          string // x-amz-id-2
 	SourceIP        string
 	UserAgent       string
+	Referer         string // as the client says
 	Host            string // as the client named the server
 	SecureTransport bool
 	TLSVersion      string // "TLSv1.3", or empty

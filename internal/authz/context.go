@@ -35,7 +35,7 @@ type requestContext struct {
 // given are the global keys that the operation tells, because they are about the
 // resource, about what the request asks for, or about what a service vouches for.
 var given = []string{
-	"aws:requesttag/", "aws:resourcetag/", "aws:tagkeys", "aws:referer",
+	"aws:requesttag/", "aws:resourcetag/", "aws:tagkeys",
 	"aws:sourcearn", "aws:sourceaccount", "aws:sourceowner", "aws:sourceorgid", "aws:sourceorgpaths",
 	"aws:federatedprovider", "aws:principaltag/",
 }
@@ -87,6 +87,8 @@ func (r *requestContext) global(key string, into []string) ([]string, bool) {
 		return is(c.SourceIP)
 	case "aws:useragent":
 		return is(c.UserAgent)
+	case "aws:referer":
+		return is(c.Referer)
 	case "aws:currenttime":
 		return is(r.gate.cfg.Now().UTC().Format(time.RFC3339))
 	case "aws:epochtime":

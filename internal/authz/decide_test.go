@@ -105,6 +105,8 @@ func TestContext(t *testing.T) {
 	log.Type, log.ARN, log.Account = authn.TypeAWSService, "logging.s3.amazonaws.com", ""
 	mfa := alice()
 	mfa.Session = &identity.Session{Kind: identity.SessionUser, MFA: true, MFAAt: testNow.Add(-time.Minute), IssuedAt: testNow}
+	linked := alice()
+	linked.Referer = "http://example.com/"
 	plain := alice()
 	plain.SecureTransport = false
 	federated := root(account)
@@ -123,8 +125,9 @@ func TestContext(t *testing.T) {
 			"aws:userid": "AIDAALICE", "aws:username": "alice", "aws:PrincipalIsAWSService": "false", "aws:PrincipalServiceName": "",
 			"aws:PrincipalOrgID": "o-org", "aws:PrincipalOrgPaths": "o-org/r-root/ou-1/", "aws:ResourceAccount": other, "aws:ResourceOrgID": "",
 			"aws:MultiFactorAuthPresent": "", "aws:TokenIssueTime": "", "aws:PrincipalTag/team": "blue", "aws:PrincipalTag/none": "",
-			"aws:SourceArn": "", "aws:Referer": "http://example.com/", "aws:PrincipalTag/forged": "", "aws:SourceVpc": "",
+			"aws:SourceArn": "", "aws:Referer": "", "aws:PrincipalTag/forged": "", "aws:SourceVpc": "",
 		}},
+		{"from a page", linked, map[string]string{"aws:Referer": "http://example.com/"}},
 		{"plain HTTP", plain, map[string]string{"aws:SecureTransport": "false"}},
 		{"role session", session(), map[string]string{
 			"aws:PrincipalArn": "arn:aws:iam::123456789012:role/path/app", "aws:PrincipalType": "AssumedRole", "aws:userid": "AROAAPP:web", "aws:username": "",
@@ -145,7 +148,7 @@ func TestContext(t *testing.T) {
 			g := newGate(t, w, nil)
 			e := new(evaluation)
 			ask := &Ask{Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k", Account: other, Keys: policy.MapContext{
-				"aws:referer": {"http://example.com/"}, "aws:principaltag/forged": {"yes"}, "aws:sourcevpc": {"vpc-1"}, "aws:securetransport": {"forged"}, "aws:userid": {"forged"}}}
+				"aws:referer": {"forged"}, "aws:principaltag/forged": {"yes"}, "aws:sourcevpc": {"vpc-1"}, "aws:securetransport": {"forged"}, "aws:userid": {"forged"}}}
 			if err := e.gather(t.Context(), g, tt.caller, ask); err != nil {
 				t.Fatal(err)
 			}
