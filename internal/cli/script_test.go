@@ -21,6 +21,7 @@ import (
 //	stdout REGEXP      its output matches; ! before it: does not
 //	stderr REGEXP      the same of its standard error
 //	save PATH          write the last output to a file
+//	capture REGEXP     $1 is what the group matches in its standard error
 //	specimen DIR       make a data directory with one object, tour/a.bin, in a blob
 //	flip GLOB          change the byte in the middle of the one file that matches
 //	remove PATH        remove it and what is in it
@@ -59,6 +60,7 @@ type script struct {
 	line           int
 	work           string
 	url            string // of the server that runs
+	captured       string
 	env            map[string]string
 	stdout, stderr bytes.Buffer
 	code           int // of the last command, -1 once it was compared
@@ -97,14 +99,14 @@ func (s *script) run(text string) {
 	s.code = -1
 	for line := range strings.Lines(text) {
 		s.line++
-		line = strings.TrimSpace(strings.NewReplacer("$WORK", s.work, "$URL", s.url).Replace(line))
+		line = strings.TrimSpace(strings.NewReplacer("$WORK", s.work, "$URL", s.url, "$1", s.captured).Replace(line))
 		if line == "" || line[0] == '#' {
 			continue
 		}
 		line, not := strings.CutPrefix(line, "! ")
 		verb, rest, _ := strings.Cut(line, " ")
 		switch verb {
-		case "exit", "stdout", "stderr":
+		case "exit", "stdout", "stderr", "capture":
 		default:
 			if s.code > 0 {
 				s.failf("the command before this line ended with %d; want 0", s.code)
@@ -153,6 +155,12 @@ func (s *script) do(verb, rest string, want bool) {
 		if re.Match(out.Bytes()) != want {
 			s.failf("%s matches %q: want %t", verb, rest, want)
 		}
+	case "capture":
+		m := regexp.MustCompile("(?m)" + rest).FindSubmatch(s.stderr.Bytes())
+		if m == nil {
+			s.failf("stderr does not match %s", rest)
+		}
+		s.captured = string(m[1])
 	case "specimen":
 		specimen(s.t, rest)
 	case "flip":

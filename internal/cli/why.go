@@ -82,7 +82,9 @@ func printExplanation(w io.Writer, x *authz.Explanation) error {
 // printEvaluation prints what was evaluated: the kinds of policy, each policy, and
 // each statement with what kept it from applying.
 func printEvaluation(b *strings.Builder, x *policy.Explanation) {
-	b.WriteString("\nKinds of policy\n")
+	if len(x.Layers) > 0 {
+		b.WriteString("\nKinds of policy\n")
+	}
 	for _, l := range x.Layers {
 		fmt.Fprintf(b, "  %s%s: %s", l.Layer, level(l.Layer, l.Level), l.Outcome)
 		if l.Reason != "" {
