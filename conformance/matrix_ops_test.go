@@ -1,0 +1,71 @@
+package conformance
+
+import (
+	"testing"
+
+	"coffer/internal/opsapi"
+)
+
+var opsCodes = api{name: "coffer", anonymous: "MissingAuthenticationTokenException", unknown: "UnrecognizedClientException",
+	wrong: "InvalidSignatureException", denied: "AccessDeniedException"}
+
+// opsRow returns the row of an operation on the server.
+func opsRow(operation, method, path, body string) row {
+	return row{operation: operation, make: func(*matrix) (wire, []right) {
+		return wire{service: "coffer", method: method, target: opsapi.Prefix + path, body: body},
+			[]right{{"coffer:" + operation, "arn:aws:coffer:us-east-1:" + homeAccount + ":server"}}
+	}}
+}
+
+// refusedDecision is the ID of a denial within the account.
+func (m *matrix) refusedDecision() string {
+	m.Helper()
+	out := m.try(jsonWire("kms", "TrentService.ListKeys", struct{}{}), m.nobody.creds)
+	found := decisionID.FindStringSubmatch(out.message)
+	if found == nil {
+		m.Fatalf("ListKeys of a user without policy = %d %s; want a denial", out.status, out.body)
+	}
+	return found[1]
+}
+
+var opsRows = []row{
+	opsRow("AdvanceClock", "POST", "dev/clock", `{"advance":"1s"}`),
+	opsRow("ConfirmClock", "POST", "clock/confirm", ""),
+	opsRow("GetClock", "GET", "clock", ""),
+	opsRow("CreateAccount", "POST", "accounts", `{"name":"new"}`),
+	opsRow("ListAccounts", "GET", "accounts", ""),
+	{operation: "IssueSession", rootOnly: true, foreign: "NoSuchEntity", make: func(*matrix) (wire, []right) {
+		user := "arn:aws:iam::" + homeAccount + ":user/helper"
+		return wire{service: "coffer", method: "POST", target: opsapi.Prefix + "sessions", body: `{"principal":"` + user + `"}`},
+			[]right{{"coffer:IssueSession", user}}
+	}},
+	{operation: "ExplainDecision", make: func(m *matrix) (wire, []right) {
+		id := m.refusedDecision()
+		return wire{service: "coffer", method: "GET", target: opsapi.Prefix + "decisions/" + id},
+			[]right{{"coffer:ExplainDecision", "arn:aws:coffer:us-east-1:" + homeAccount + ":decision/" + id}}
+	}},
+}
+
+func TestMatrixAdministration(t *testing.T) {
+	t.Parallel()
+	built := make(map[string]bool)
+	for _, o := range opsapi.Operations() {
+		built[o.Name] = true
+	}
+	newMatrix(t, opsCodes, "--dev-clock").runAll(opsRows, built)
+}
+
+// toolboxRows are those of the IAM Toolbox, whose one operation is no table's.
+var toolboxRows = []row{
+	{operation: "GetRequestAuthorizationDetails", foreign: "ResourceNotFoundException", make: func(m *matrix) (wire, []right) {
+		return wire{service: "iam", method: "GET", target: opsapi.ToolboxPrefix + m.refusedDecision()},
+			[]right{{"iam:GetRequestAuthorizationDetails", "*"}}
+	}},
+}
+
+func TestMatrixToolbox(t *testing.T) {
+	t.Parallel()
+	codes := opsCodes
+	codes.name, codes.anonymous = "toolbox", ""
+	newMatrix(t, codes).runAll(toolboxRows, map[string]bool{"GetRequestAuthorizationDetails": true})
+}
