@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"coffer/internal/authn"
+	"coffer/internal/awserr"
 	"coffer/internal/identity"
 	"coffer/internal/policy"
 )
@@ -69,6 +70,17 @@ func (d *Denied) Text() string {
 		b.WriteString(d.Because)
 	}
 	return b.String()
+}
+
+// idHeader carries the authorization ID beside an answer whose message does not.
+const idHeader = "x-coffer-authorization-id"
+
+// Mark adds the authorization ID to an answer, as a header.
+func (d *Denied) Mark(e *awserr.Error) *awserr.Error {
+	if d.ID == "" {
+		return e
+	}
+	return e.WithHeader(idHeader, d.ID)
 }
 
 // AsDenied returns the denial in an error, or nil.

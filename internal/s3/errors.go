@@ -94,10 +94,10 @@ func (r *request) translate(err error) error {
 	}
 	var denied *authz.Denied
 	if errors.As(err, &denied) {
-		if denied.Anonymous {
-			return errAccessDenied.Because(err)
+		if denied.Anonymous || denied.Foreign {
+			return denied.Mark(errAccessDenied).Because(err)
 		}
-		return awserr.New(403, "AccessDenied", "%s", denied.Error())
+		return denied.Mark(awserr.New(403, "AccessDenied", "%s", denied.Error()))
 	}
 	var digest *object.DigestError
 	if errors.As(err, &digest) {
