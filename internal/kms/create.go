@@ -267,6 +267,9 @@ func (s *Service) DescribeKey(ctx context.Context, c *authn.Caller, in *Describe
 		if err != nil {
 			return nil, err
 		}
+		if err := call.Covers(k.ARN); err != nil {
+			return nil, err
+		}
 		return &DescribeKeyOutput{metadata(k)}, nil
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"coffer/internal/arn"
 	"coffer/internal/authn"
@@ -54,7 +55,11 @@ func (s *Service) OpenDataKey(ctx context.Context, c *authn.Caller, keyARN strin
 func (s *Service) CheckKey(ctx context.Context, c *authn.Caller, operation, keyID string, encryptionContext map[string]string) (keyARN string, err error) {
 	via := c.Via(s3Service)
 	q := &conditions{caller: via, algorithm: key.SpecSymmetricDefault, encryptionContext: encryptionContext}
-	k, err := s.use(ctx, unrecorded{s.gate, via}, q, "kms:"+operation, keyID, aliasesToo)
+	u := &unrecorded{gate: s.gate, caller: via}
+	k, err := s.use(ctx, u, q, "kms:"+operation, keyID, aliasesToo)
+	if err == nil {
+		err = u.Covers(k.ARN)
+	}
 	if err == nil {
 		err = usable(k)
 	}
@@ -66,15 +71,27 @@ func (s *Service) CheckKey(ctx context.Context, c *authn.Caller, operation, keyI
 
 // unrecorded decides as a call does, and records nothing.
 type unrecorded struct {
-	gate   *authz.Gate
-	caller *authn.Caller
+	gate    *authz.Gate
+	caller  *authn.Caller
+	allowed []string // resources
 }
 
-func (u unrecorded) Ask(ctx context.Context, a *authz.Ask) error { return u.gate.Ask(ctx, u.caller, a) }
+func (u *unrecorded) Ask(ctx context.Context, a *authz.Ask) error {
+	if err := u.gate.Ask(ctx, u.caller, a); err != nil {
+		return err
+	}
+	u.allowed = append(u.allowed, a.Resource)
+	return nil
+}
 
-func (unrecorded) Covers(string) error { return nil }
+func (u *unrecorded) Covers(resource string) error {
+	if !slices.Contains(u.allowed, resource) {
+		return fmt.Errorf("%w: %s", authz.ErrNotCovered, resource)
+	}
+	return nil
+}
 
-func (unrecorded) Resource(kind, name, account string) {}
+func (*unrecorded) Resource(kind, name, account string) {}
 
 // ResolveKey returns the ARN of the key that keyID names for the caller: a key ID,
 // an alias or an ARN. Nobody is authorized and nothing recorded: it is for the

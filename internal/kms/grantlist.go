@@ -76,6 +76,9 @@ func (s *Service) ListGrants(ctx context.Context, c *authn.Caller, in *ListGrant
 				return nil, err
 			}
 		}
+		if err := call.Covers(k.ARN); err != nil {
+			return nil, err
+		}
 		if in.GrantID != "" {
 			g, err := s.keys.Grant(ctx, k.Ref, in.GrantID)
 			if errors.Is(err, key.ErrGrantNotFound) || err == nil && grantee != "" && g.Grantee.Name() != grantee {

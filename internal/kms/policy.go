@@ -58,6 +58,9 @@ func (s *Service) GetKeyPolicy(ctx context.Context, c *authn.Caller, in *GetKeyP
 		if err := checkPolicyName(in.PolicyName); err != nil {
 			return nil, err
 		}
+		if err := call.Covers(k.ARN); err != nil {
+			return nil, err
+		}
 		text, err := s.principals.ShowPrincipals(ctx, k.Policy)
 		if err != nil {
 			return nil, fmt.Errorf("show the policy of %s: %w", k.ARN, err)

@@ -215,6 +215,6 @@ func (s *Service) GetKeyRotationStatus(ctx context.Context, c *authn.Caller, in 
 		if err != nil {
 			return nil, err
 		}
-		return &GetKeyRotationStatusOutput{KeyID: k.ID}, nil
+		return &GetKeyRotationStatusOutput{KeyID: k.ID}, call.Covers(k.ARN)
 	})
 }

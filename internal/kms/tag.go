@@ -193,6 +193,9 @@ func (s *Service) ListResourceTags(ctx context.Context, c *authn.Caller, in *Lis
 		if err != nil {
 			return nil, err
 		}
+		if err := call.Covers(k.ARN); err != nil {
+			return nil, err
+		}
 		tags := slices.SortedFunc(slices.Values(k.Tags), func(a, b key.Tag) int { return strings.Compare(a.Key, b.Key) })
 		out := &ListResourceTagsOutput{Tags: []Tag{}}
 		for _, t := range tags {
