@@ -230,6 +230,20 @@ func (g *GrantConstraints) context() map[string]string {
 	return all
 }
 
+// withoutEmpty leaves out a constraint without pairs beside one that has some:
+// Terraform sends both. A constraint that says nothing and stands alone is kept, and
+// refused: whoever sent it meant to limit something.
+func (g *GrantConstraints) withoutEmpty() *GrantConstraints {
+	out := *g
+	if len(g.EncryptionContextEquals) > 0 && len(g.EncryptionContextSubset) == 0 {
+		out.EncryptionContextSubset = nil
+	}
+	if len(g.EncryptionContextSubset) > 0 && len(g.EncryptionContextEquals) == 0 {
+		out.EncryptionContextEquals = nil
+	}
+	return &out
+}
+
 // checkGrant checks the shape of a CreateGrant, and returns its constraints.
 func checkGrant(in *CreateGrantInput) (*GrantConstraints, error) {
 	var v checker
@@ -252,6 +266,7 @@ func checkGrant(in *CreateGrantInput) (*GrantConstraints, error) {
 	if constraints.isZero() {
 		constraints = new(GrantConstraints)
 	}
+	constraints = constraints.withoutEmpty()
 	v.pairs("constraints.encryptionContextEquals", constraints.EncryptionContextEquals)
 	v.pairs("constraints.encryptionContextSubset", constraints.EncryptionContextSubset)
 	v.optional("constraints.sourceArn", constraints.SourceARN, maxSourceARN)

@@ -528,3 +528,22 @@ func FuzzOpenToken(f *testing.F) {
 		}
 	})
 }
+
+// An empty constraint beside one with pairs, as Terraform sends it, does not limit and
+// does not widen: the pairs do.
+func TestEmptyConstraintBesideAnother(t *testing.T) {
+	pairs := map[string]string{"tenant": "a"}
+	for _, in := range []*GrantConstraints{{pairs, map[string]string{}, ""}, {map[string]string{}, pairs, ""}} {
+		got, err := checkGrant(&CreateGrantInput{KeyID: "k", GranteePrincipal: self.ARN, Operations: []string{"Decrypt"}, Constraints: in})
+		if err != nil {
+			t.Fatalf("checkGrant(%v) = %v", in, err)
+		}
+		if n := len(got.EncryptionContextEquals); n != len(in.EncryptionContextEquals) || (n > 0) != (got.EncryptionContextSubset == nil) || (n > 0) == (got.EncryptionContextEquals == nil) {
+			t.Errorf("checkGrant(%v) = %v", in, got)
+		}
+	}
+	in := &GrantConstraints{map[string]string{}, map[string]string{}, ""}
+	if _, err := checkGrant(&CreateGrantInput{KeyID: "k", GranteePrincipal: self.ARN, Operations: []string{"Decrypt"}, Constraints: in}); err == nil {
+		t.Error("constraints that say nothing are taken")
+	}
+}
