@@ -20,8 +20,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// The tests in this file repeat mistakes that other servers of S3 made. Each
-// names the advisory or what went wrong.
+// The tests in this file and in those named abuse_*_test.go repeat mistakes that other
+// servers of S3, KMS and STS made. Each names the advisory or what went wrong.
+//
+// Some mistakes can't be repeated, because there is nothing yet that could make them:
+//
+//   - an archive that is unpacked after upload (CVE-2026-40344 in MinIO): a header that
+//     asks for it is refused, as [TestInternalHeaders] shows;
+//   - rules for CORS with control bytes in them (CVE-2021-3524 in Ceph): no bucket has
+//     any, and [TestHeaderInjection] tries what is stored;
+//   - locks whose metadata can't be read (GHSA-j548 in RustFS): objects have no locks;
+//     the permissions that go with their headers are in [TestActionOfEachRequest];
+//   - tokens reviewed by Kubernetes and users of LDAP (GHSA-7m6v-q233-q9j9 and
+//     CVE-2026-33419 in MinIO): the audience of a web identity is in
+//     [TestForgedWebIdentity], and the answers about who is there are in
+//     [TestNoOneIsEnumerated];
+//   - calls between nodes (GHSA-c667 in RustFS, CVE-2021-39231 in Ozone): there is one
+//     node. [TestScopesOfServices] sends what is signed for one operation to another;
+//   - verifying the presigned GetCallerIdentity of another server: this one verifies its
+//     own alone, as [TestScopesOfServices] tries.
 
 // victim is an object that an attacker would like to read, change or destroy.
 const victim = "what the attacker is after"
