@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -284,7 +285,46 @@ func (g *Gate) Explain(ctx context.Context, account, id string) (*Explanation, e
 		return e, nil
 	}
 	e.withhold(func(l policy.Layer) bool { return onResourceSide(l) != ownsResource })
+	if !ownsResource {
+		e.hideResource()
+	}
 	return e, nil
+}
+
+// hideResource takes out what condition keys say of the resource: a policy of the
+// principal's account may ask for the tags of what belongs to another, and is not told
+// what they are.
+func (e *Explanation) hideResource() {
+	e.Context = maps.Clone(e.Context)
+	maps.DeleteFunc(e.Context, func(key string, _ []string) bool { return isOfResource(key) })
+	for i := range e.Evaluation.Policies { // a copy, by withhold
+		p := &e.Evaluation.Policies[i]
+		p.Statements = slices.Clone(p.Statements)
+		for j := range p.Statements {
+			st := &p.Statements[j]
+			st.Conditions = slices.Clone(st.Conditions)
+			for k := range st.Conditions {
+				if c := &st.Conditions[k]; isOfResource(c.Key) {
+					c.Actual, c.Missing = nil, false
+				}
+			}
+		}
+	}
+}
+
+// isOfResource reports whether a condition key tells about the resource what only its
+// account knows.
+func isOfResource(key string) bool {
+	key = strings.ToLower(key)
+	for _, prefix := range []string{
+		"aws:resourcetag/", "aws:resourceorg", "iam:resourcetag/", "iam:permissionsboundary", "s3:existingobjecttag/", "s3:buckettag/",
+		"s3:accesspointtag/", "kms:key", "kms:multiregion", "kms:resourcealiases",
+	} {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // withhold takes out what policies of hidden kinds say. Which of the kinds denied

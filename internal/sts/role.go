@@ -411,7 +411,11 @@ func sameDenial(c *authn.Caller, action, roleARN string, err error) error {
 	if c.Type == authn.TypeWebIdentity {
 		return fault(http.StatusForbidden, "AccessDenied", "Not authorized to perform %s", action).Because(err)
 	}
-	text := (&authz.Denied{ID: denied.ID, Principal: c.ARN, Action: action, Resource: roleARN}).Error()
+	told := &authz.Denied{ID: denied.ID, Principal: c.ARN, Action: action, Resource: roleARN}
+	if a, err := arn.Parse(roleARN); err != nil || a.Account != c.Account {
+		told.ID = "" // an explanation would tell whether the role exists
+	}
+	text := told.Error()
 	return fault(http.StatusForbidden, "AccessDenied", "%s", text).Because(err)
 }
 
