@@ -44,7 +44,7 @@ func TestLockDownGuide(t *testing.T) {
 		"resource-based policy key policy",
 		"YES  arn:aws:iam::123456789012:role/ledger-app",
 		"NO   arn:aws:iam::123456789012:root",
-		"Fetch the bytes and can't open them\n",
+		"Allowed by S3 and refused by KMS\n",
 		"Could give themselves access\n",
 		"kms:PutKeyPolicy on arn:aws:kms:us-east-1:123456789012:key/",
 		`"decision":"DENY"`,

@@ -149,6 +149,30 @@ func TestUnseen(t *testing.T) {
 	}
 }
 
+// TestUnseenBlock: a public policy gives nothing for sure while nobody has seen
+// Block Public Access.
+func TestUnseenBlock(t *testing.T) {
+	w, q := world(t, `{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}`, delegate, user(t, "nobody", ""))
+	q.Object.Algorithm = "AES256"
+	check := func(when string, want Answer) {
+		t.Helper()
+		got := answers(t, w, q)
+		if r := got["anonymous"]; r.Answer != want {
+			t.Errorf("%s: anonymous = %s %+v; want %s", when, r.Answer, r.Steps, want)
+		}
+		if r := got["arn:aws:iam::"+owner+":user/nobody"]; r.Answer != Yes {
+			t.Errorf("%s: a user of the account = %s; want YES", when, r.Answer)
+		}
+	}
+	check("seen", Yes)
+	w.Accounts[0].SeesBlock = false
+	check("the account's not seen", Unknown)
+	w.Accounts[0].SeesBlock, w.Buckets[0].SeesBlock = true, false
+	check("the bucket's not seen", Unknown)
+	w.Buckets[0].Block = Block{RestrictPublicBuckets: true, IgnorePublicAcls: true}
+	check("blocked", No)
+}
+
 // TestEscalations: who may not read, and could.
 func TestEscalations(t *testing.T) {
 	s3All := `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`

@@ -41,7 +41,7 @@ type StepAnswer struct {
 	Resource string       `json:"resource,omitempty"`
 	Answer   Answer       `json:"answer"`
 	Because  string       `json:"because"`
-	Match    policy.Match `json:"match"`
+	Match    policy.Match `json:"match,omitzero"`
 	If       []Condition  `json:"if,omitempty"`
 }
 
@@ -51,7 +51,8 @@ type Row struct {
 	Account   string       `json:"account,omitempty"`
 	Answer    Answer       `json:"answer"`
 	Steps     []StepAnswer `json:"steps"`
-	// FetchesOnly is set if the principal gets the bytes and can't open them.
+	// FetchesOnly is set if S3 would give the object to the principal, and KMS does
+	// not open it.
 	FetchesOnly bool `json:"fetchesOnly,omitempty"`
 	// Actions are those of the alternatives that the principal may take, for
 	// Administer.
@@ -189,10 +190,22 @@ func (w *World) decide(s *step, p *Principal) StepAnswer {
 			out.Because = "not seen: " + strings.Join(layers, ", ")
 		}
 	}
+	if w.blockDecides(s, p) {
+		out.Answer, out.Because = min(out.Answer, Unknown), "not seen: Block Public Access"
+	}
 	if s.never != "" {
 		out.Answer, out.Because = No, s.never
 	}
 	return out
+}
+
+// blockDecides reports whether Block Public Access, of which not all was seen, may
+// take away what a policy or an access control list gives to everyone.
+func (w *World) blockDecides(s *step, p *Principal) bool {
+	if !s.unseenBlock || p.Account == s.account || p.Type == policy.Service {
+		return false
+	}
+	return s.policy != nil && s.policy.Policy.IsPublic() || len(s.acl) > 0
 }
 
 // operator returns an operator as it stands in a policy.

@@ -39,9 +39,11 @@ type step struct {
 	restrict  bool
 	acl       []ACLGrant // that may allow the action
 	ignoreACL bool       // those for everyone
-	keys      map[string][]string
-	open      []string // further keys that only a request tells
-	forwarded bool     // S3 asks, for the principal
+	// unseenBlock is set if restrict and ignoreACL may be set where they are not.
+	unseenBlock bool
+	keys        map[string][]string
+	open        []string // further keys that only a request tells
+	forwarded   bool     // S3 asks, for the principal
 	// never says why the step can't succeed for anyone.
 	never string
 	// unknown says why nothing can be told of the step.
@@ -141,6 +143,7 @@ func (w *World) bucketStep(b *Bucket, action string) step {
 	a := w.Account(b.Account)
 	s.restrict = b.Block.RestrictPublicBuckets || a != nil && a.Block.RestrictPublicBuckets
 	s.ignoreACL = b.Block.IgnorePublicAcls || a != nil && a.Block.IgnorePublicAcls
+	s.unseenBlock = (!b.SeesBlock || a == nil || !a.SeesBlock) && !(s.restrict && s.ignoreACL)
 	return s
 }
 

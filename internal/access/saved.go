@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"coffer/internal/arn"
@@ -230,10 +229,15 @@ func (s Saved) entities(a *Account) error {
 
 // attach adds the policies of a user, a role or a group.
 func (e *Entity) attach(d *entityDetail, managed map[string]document) {
-	owner := d.UserName + d.RoleName + d.GroupName
-	for _, p := range slices.Concat(d.UserPolicyList, d.RolePolicyList, d.GroupPolicyList) {
-		e.add(p.PolicyDocument.named(owner+"/"+p.PolicyName, policy.KindIdentity))
+	// Named as explanations of the server name them.
+	inline := func(kind, owner string, list []inlinePolicy) {
+		for _, p := range list {
+			e.add(p.PolicyDocument.named(kind+"_"+owner+"_"+p.PolicyName, policy.KindIdentity))
+		}
 	}
+	inline("user", d.UserName, d.UserPolicyList)
+	inline("role", d.RoleName, d.RolePolicyList)
+	inline("group", d.GroupName, d.GroupPolicyList)
 	for _, p := range d.AttachedManagedPolicies {
 		e.add(managed[p.PolicyArn].named(p.PolicyArn, policy.KindIdentity))
 		if !strings.HasPrefix(p.PolicyArn, "arn:aws:iam::aws:") {

@@ -406,7 +406,7 @@ func printWhoCan(out io.Writer, view *whoCanView) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	printList(&b, "Fetch the bytes and can't open them", view.Answers, func(r *access.Row) []string {
+	printList(&b, "Allowed by S3 and refused by KMS", view.Answers, func(r *access.Row) []string {
 		if r.FetchesOnly {
 			return []string{""}
 		}
