@@ -26,7 +26,7 @@ const issuedName = "coffer-verify"
 // around boundaries and session policies. Organizations can deny
 // coffer:IssueSession.
 //
-// It returns a *awserr.Error with code AccessDenied, or NoSuchEntity.
+// It returns a *awserr.Error with code AccessDeniedException, AccessDenied, or NoSuchEntity.
 func (s *Service) IssueSession(ctx context.Context, c *authn.Caller, principal string) (*Credentials, error) {
 	return runFrom(ctx, s, c, "coffer", "IssueSession", func(o *op) (*Credentials, error) {
 		o.Param("principal", principal)
@@ -37,7 +37,7 @@ func (s *Service) IssueSession(ctx context.Context, c *authn.Caller, principal s
 func (s *Service) issueSession(ctx context.Context, o *op, principal string) (*Credentials, error) {
 	c := o.caller
 	if c.Type != authn.TypeRoot || c.Session != nil {
-		return nil, fault(http.StatusForbidden, "AccessDenied", "Only the root user may call IssueSession, with its access key.")
+		return nil, fault(http.StatusForbidden, "AccessDeniedException", "Only the root user may call IssueSession, with its access key.")
 	}
 	if err := o.Ask(ctx, &authz.Ask{Action: "coffer:IssueSession", Resource: principal, Account: c.Account}); err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func TestIssueSession(t *testing.T) {
 			return err
 		},
 	} {
-		if e := awserr.As(ask()); e == nil || e.Code != "AccessDenied" && e.Code != "NoSuchEntity" {
+		if e := awserr.As(ask()); e == nil || e.Code != "AccessDenied" && e.Code != "AccessDeniedException" && e.Code != "NoSuchEntity" {
 			t.Errorf("IssueSession for %s = %v; want a refusal", name, e)
 		}
 	}
