@@ -71,7 +71,7 @@ func call(t *testing.T, getenv func(string) string, args ...string) (int, string
 	return code, out.String(), errs.String()
 }
 
-var short = []string{"--duration", "60ms", "--warmup", "5ms", "--concurrency", "3", "--json"}
+var short = []string{"--duration", "150ms", "--warmup", "5ms", "--concurrency", "3", "--json"}
 
 func TestOperations(t *testing.T) {
 	for _, tt := range []struct {

@@ -266,6 +266,9 @@ func TestPolicyThatWasNotReadDenies(t *testing.T) {
 }
 
 func TestEvaluateDoesNotAllocate(t *testing.T) {
+	if raceDetector {
+		t.Skip("a sync.Pool forgets at random under the race detector")
+	}
 	in := benchInput(t, 30)
 	if n := testing.AllocsPerRun(100, func() { Evaluate(in) }); n > 0 {
 		t.Errorf("Evaluate allocates %v times; want 0", n)
