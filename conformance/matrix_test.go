@@ -415,9 +415,9 @@ func (m *matrix) run(r *row) {
 		return
 	}
 	if r.rootOnly {
-		m.refused(r, "user without policy", w, m.nobody.creds, "AccessDenied")
+		m.refused(r, "user without policy", w, m.nobody.creds, "AccessDeniedException")
 		m.may(c, document([]right{{"*", "*"}}))
-		m.refused(r, "user with all rights", w, m.user.creds, "AccessDenied")
+		m.refused(r, "user with all rights", w, m.user.creds, "AccessDeniedException")
 		m.refused(r, "root user of another account", w, m.other.credentials(), r.foreign)
 		m.succeeds(r, "root user", w, m.server.credentials(), r.passes)
 		return

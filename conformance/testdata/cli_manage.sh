@@ -125,7 +125,7 @@ coffer why "$id" --json | grep -q '"action": "kms:Decrypt"' || fail "coffer why 
 if coffer why "$id" --profile alice >/dev/null 2>&1; then fail "alice may see why"; fi
 coffer who-can read s3://cli-manage/sealed --save saved --json >asked.json
 "$COFFER" who-can read s3://cli-manage/sealed --saved saved/$account >who.txt
-grep -A2 "^Fetch the bytes and can't open them" who.txt | grep -q user/alice || fail "$(cat who.txt)"
+grep -A2 "^Allowed by S3 and refused by KMS" who.txt | grep -q user/alice || fail "$(cat who.txt)"
 
 # The same from answers that the CLI saves.
 mkdir answers
