@@ -20,7 +20,7 @@ const prefix = "coffer/internal/"
 var floors = []string{
 	// Formats: pure functions on bytes. No I/O, no clock, no randomness of
 	// their own, no logging.
-	"arn awserr awsjson awsquery checksum hashchain iac keyblob policy restxml sealed sigv4",
+	"arn awserr awsjson awsquery checksum hashchain iac keyblob policy restxml sealed sigv4 xks",
 	// Stores: interfaces to the outside, and one package per implementation.
 	"durable meta meta/* blob blob/* rootseal rootseal/*",
 	// Domains: the rules. They see stores only as interfaces.
@@ -40,6 +40,7 @@ var uses = map[string]string{
 	"awsjson":       "awserr",
 	"awsquery":      "awserr",
 	"restxml":       "awserr",
+	"xks":           "awsjson sigv4",
 	"guard":         "trail",
 	"identity":      "revision",
 	"organization":  "revision identity", // accounts are identities
