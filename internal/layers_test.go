@@ -24,7 +24,7 @@ var floors = []string{
 	// Stores: interfaces to the outside, and one package per implementation.
 	"durable meta meta/* blob blob/* rootseal rootseal/*",
 	// Domains: the rules. They see stores only as interfaces.
-	"revision calendar identity organization anchor key object trail guard access",
+	"revision calendar identity organization anchor key object quota trail guard access",
 	// Services: the operations, authorized and recorded.
 	"authn authz admin iam kms s3 sts org rolesanywhere cloudtrail",
 	// Fronts: wire protocols and pages.
