@@ -64,6 +64,8 @@ const (
 	KindGarbageNamed     Kind = "garbage-named"       // * content in use is marked for removal
 	KindIntentNamed      Kind = "intent-named"        // * a blob in use is marked as unfinished
 	KindReplacedUnlisted Kind = "replaced-unlisted"   // * a replaced wrap that nothing would forget
+	KindUnindexed        Kind = "key-index-missing"   // * content that the index of keys does not lead to
+	KindIndexStale       Kind = "key-index-stale"     // * the index of keys leads to nothing
 	KindUploadMissing    Kind = "part-without-upload" // * parts of no upload
 	KindOrphanBlob       Kind = "orphan-blob"         // * a blob that nothing names (offline)
 	KindOrphanBody       Kind = "orphan-body"         // * a small body that nothing names
@@ -97,8 +99,8 @@ func (c *checker) run(ctx context.Context) error {
 		}
 	}
 	for _, step := range []func(context.Context) error{
-		c.checkBuckets, c.checkOwners, c.checkHeads, c.checkMarkers, c.checkVersions, c.checkUploads, c.checkReplaced,
-		c.checkGarbage, c.checkLeftovers,
+		c.checkBuckets, c.checkOwners, c.checkHeads, c.checkMarkers, c.checkVersions, c.checkUploads, c.checkIndex,
+		c.checkReplaced, c.checkGarbage, c.checkLeftovers,
 	} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("check objects: %w", err)
@@ -196,14 +198,14 @@ func (c *checker) walk(ctx context.Context, rg meta.Range, fn visit, after func(
 			})
 		})
 		if errors.Is(err, meta.ErrCorrupt) {
-			last, e := c.damagedRow(ctx, from, rg.End)
+			last, e := c.findDamaged(ctx, from, rg.End)
 			if e != nil {
 				return e
 			}
 			if last == nil {
 				return err // the row was read by itself without error
 			}
-			c.note(Finding{Severity: SeverityError, Kind: KindRowDamaged, Detail: fmt.Sprintf("row %q: %v", last, err)}, c.mendHead(last))
+			c.note(damagedRow(last, err), c.mend(last))
 			next, err = append(last, 0), nil
 		}
 		if err != nil {
@@ -223,11 +225,11 @@ func (c *checker) walk(ctx context.Context, rg meta.Range, fn visit, after func(
 	return nil
 }
 
-// damagedRow returns the key of the damaged row that a scan from start on meets
+// findDamaged returns the key of the damaged row that a scan from start on meets
 // first, nil if it meets none. A store does not hand out the key of a row that
 // it can't open, so it is searched byte by byte: a scan up to a key fails if the
 // row lies before the key, and finds nothing if it does not.
-func (c *checker) damagedRow(ctx context.Context, start, end []byte) ([]byte, error) {
+func (c *checker) findDamaged(ctx context.Context, start, end []byte) ([]byte, error) {
 	liesBefore := func(end []byte) (bool, error) {
 		err := c.s.meta.View(ctx, func(r meta.Reader) error {
 			return r.Scan(meta.Range{Start: start, End: end, Limit: 1}, func(_, _ []byte) (bool, error) { return false, nil })
@@ -265,7 +267,7 @@ func (c *checker) damagedRow(ctx context.Context, start, end []byte) ([]byte, er
 
 // count sets total to the number of rows that the walks visit.
 func (c *checker) count(ctx context.Context) error {
-	for _, p := range []string{rowBucket, rowOwner, rowHead, rowMarker, rowVersion, rowUpload, rowReplaced, rowGarbage} {
+	for _, p := range []string{rowBucket, rowOwner, rowHead, rowMarker, rowVersion, rowUpload, rowUnder, rowReplaced, rowGarbage} {
 		quiet := &checker{s: c.s, report: func(Finding) {}}
 		if err := quiet.walk(ctx, meta.Prefix([]byte(p)), func(meta.Reader, []byte, []byte) ([]byte, error) { return nil, nil }, nil); err != nil {
 			return err
@@ -277,7 +279,17 @@ func (c *checker) count(ctx context.Context) error {
 
 // damaged notes a row that does not decode or parse.
 func (c *checker) damaged(k []byte, err error) {
-	c.note(Finding{Severity: SeverityError, Kind: KindRowDamaged, Detail: fmt.Sprintf("row %q: %v", k, err)}, c.mendHead(k))
+	c.note(damagedRow(k, err), c.mend(k))
+}
+
+// damagedRow returns the finding about a damaged row. One of the index is made anew
+// from what it leads to.
+func damagedRow(k []byte, err error) Finding {
+	f := Finding{Severity: SeverityError, Kind: KindRowDamaged, Detail: fmt.Sprintf("row %q: %v", k, err)}
+	if bytes.HasPrefix(k, []byte(rowUnder)) {
+		f.Severity, f.Kind = SeverityWarning, KindIndexStale
+	}
+	return f
 }
 
 // checkBuckets reads the buckets and looks for each in its owner's list.

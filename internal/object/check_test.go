@@ -369,7 +369,7 @@ func TestCheckNames(t *testing.T) {
 		}, []object.Kind{object.KindOrphanTable}, "", true},
 		{"parts of no upload", func(s *scene) {
 			s.setRow(string(object.UploadRow(s.b.ID, "pending", s.pending.u.ID)), nil)
-		}, []object.Kind{object.KindUploadMissing}, "", true},
+		}, []object.Kind{object.KindIndexStale, object.KindUploadMissing}, "pending", true},
 		{"upload that does not decode", func(s *scene) {
 			s.setRow(string(object.UploadRow(s.b.ID, "pending", s.pending.u.ID)), []byte("?"))
 		}, []object.Kind{object.KindRowDamaged}, "", false},

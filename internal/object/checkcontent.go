@@ -266,7 +266,7 @@ func (c *checker) checkUploads(ctx context.Context) error {
 			return nil, nil
 		}
 		todo = append(todo, job{b, u})
-		return nil, nil
+		return nil, c.wantUploadIndexed(r, b, u)
 	}, func() error {
 		for _, j := range todo {
 			if err := c.upload(ctx, j.b, j.u); err != nil {

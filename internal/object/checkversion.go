@@ -70,8 +70,12 @@ func (c *checker) head(r meta.Reader, prefix string, k, val []byte) ([]byte, err
 	return nil, nil
 }
 
-// mendHead returns how to mend the damaged row k if it is a head, else nil.
-func (c *checker) mendHead(k []byte) func(context.Context) error {
+// mend returns how to mend the damaged row k if it is a head or one of the index,
+// else nil.
+func (c *checker) mend(k []byte) func(context.Context) error {
+	if fn := c.mendIndex(bytes.Clone(k)); fn != nil {
+		return fn
+	}
 	var id ID
 	for _, prefix := range []string{rowHead, rowMarker} {
 		if rest, ok := strings.CutPrefix(string(k), prefix); ok && len(rest) > len(id) {
@@ -173,6 +177,9 @@ func (c *checker) checkVersions(ctx context.Context) error {
 					})
 				})
 			}
+		}
+		if err := c.wantVersionIndexed(r, v); err != nil {
+			return nil, err
 		}
 		return nil, c.named(r, c.of(v, SeverityError, "", nil), v.Content.ID, v.Content.Blob)
 	}, func() error {

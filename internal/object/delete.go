@@ -172,6 +172,9 @@ func (s *Store) dropVersion(txn meta.Txn, b *Bucket, key string, h *head, seq ui
 	if err := s.discard(txn, &v.Content); err != nil {
 		return err
 	}
+	if err := unindex(txn, v); err != nil {
+		return err
+	}
 	if err := txn.Delete(versionRow(b.ID, key, seq)); err != nil {
 		return err
 	}
@@ -228,6 +231,9 @@ func (s *Store) place(txn meta.Txn, b *Bucket, key string, h *head, v *Version, 
 			if err := s.discard(txn, &replaced.Content); err != nil {
 				return err
 			}
+			if err := unindex(txn, replaced); err != nil {
+				return err
+			}
 			if err := txn.Delete(versionRow(b.ID, key, h.NullSeq)); err != nil {
 				return err
 			}
@@ -247,6 +253,10 @@ func (s *Store) place(txn meta.Txn, b *Bucket, key string, h *head, v *Version, 
 		if err := txn.Put(contentRow(v.Content.ID), body); err != nil {
 			return err
 		}
+	}
+	v.Bucket, v.BucketID, v.Key = b.Name, b.ID, key
+	if err := index(txn, v); err != nil {
+		return err
 	}
 	return put(txn, versionRow(b.ID, key, v.Seq), v)
 }

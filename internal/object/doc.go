@@ -20,6 +20,8 @@
 //	s3i · blob ID                           intent: a blob that no row names yet
 //	s3g · content ID                        content to be removed
 //	s3w · until · bucket ID · esc(key) · seq  replaced wraps to be forgotten then
+//	s3d · esc(key ARN) · esc(part) · ...    what is, or was, under a KMS key or a part of it
+//	s3e                                     that s3d is complete
 //	s3x · bucket ID                         deleted bucket whose uploads are to be removed
 //	s3y · bucket ID                         policy of a bucket
 //	s3k · account                           Block Public Access of an account

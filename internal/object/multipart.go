@@ -124,6 +124,9 @@ func (s *Store) CreateUpload(ctx context.Context, b *Bucket, u *Upload, seal *Se
 		if err := put(txn, uploadRow(b.ID, u.Key, u.ID), u); err != nil {
 			return err
 		}
+		if err := indexUpload(txn, b, u); err != nil {
+			return err
+		}
 		return record(txn)
 	})
 }
@@ -372,6 +375,9 @@ func (s *Store) Complete(ctx context.Context, c *Completion) (*Version, map[chec
 				}
 			}
 		}
+		if err := unindexUpload(txn, b.ID, u); err != nil {
+			return err
+		}
 		if err := txn.Delete(uploadRow(b.ID, u.Key, u.ID)); err != nil {
 			return err
 		}
@@ -583,6 +589,16 @@ func (s *Store) Abort(ctx context.Context, b *Bucket, key, id string, record Rec
 func dropUpload(txn meta.Txn, k []byte, id string) error {
 	if err := dropParts(txn, id); err != nil {
 		return err
+	}
+	b, u, err := splitUpload(k)
+	if err == nil {
+		err = get(txn, k, u)
+	}
+	if err == nil {
+		err = unindexUpload(txn, b.ID, u)
+	}
+	if err != nil && !errors.Is(err, meta.ErrNotFound) && !errors.Is(err, meta.ErrCorrupt) {
+		return err // a damaged row goes, and a check finds what led to it
 	}
 	return txn.Delete(k)
 }

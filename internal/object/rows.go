@@ -34,6 +34,8 @@ const (
 	rowPurge   = "s3x"
 
 	rowReplaced = "s3w"
+	rowUnder    = "s3d"
+	rowIndexed  = "s3e"
 	rowPolicy   = "s3y"
 	rowBlock    = "s3k"
 )
@@ -264,7 +266,7 @@ type Content struct {
 	Blob       string       `cbor:"5,keyasint,omitempty"` // empty if the body has a row of its own
 	Wrap       Wrap         `cbor:"6,keyasint"`
 	Origin     *Origin      `cbor:"7,keyasint,omitempty"` // nil: where the row stands
-	Lineage    []string     `cbor:"8,keyasint,omitempty"` // ARN of every KMS key that wrapped it before
+	Lineage    []string     `cbor:"8,keyasint,omitempty"` // every target that it was sealed under before
 	Previous   []Replaced   `cbor:"9,keyasint,omitempty"`
 
 	// Of multipart objects:
@@ -308,6 +310,9 @@ type Wrap struct {
 	CheckSalt []byte `cbor:"6,keyasint,omitempty"`
 	Check     []byte `cbor:"7,keyasint,omitempty"`
 	KeyMD5    string `cbor:"8,keyasint,omitempty"`
+	// Part names the part of the KMS key that KeyBlob is sealed under; empty if
+	// that is the key as a whole.
+	Part string `cbor:"9,keyasint,omitempty"`
 }
 
 // Mode returns how the content is sealed.

@@ -123,6 +123,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := s.dropIntents(ctx); err != nil {
 		return nil, fmt.Errorf("remove unfinished uploads: %w", err)
 	}
+	if err := s.buildIndex(ctx); err != nil {
+		return nil, fmt.Errorf("build the index of keys: %w", err)
+	}
 	run, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.collecting.Go(func() { s.collect(run) })

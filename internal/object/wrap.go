@@ -23,6 +23,9 @@ type Sealing struct {
 	Context     map[string]string
 	ContextSent string
 	KeyMD5      string // SSE-C
+	// Part names what of the KMS key seals, if that can be destroyed alone; empty
+	// if it is the key as a whole. It holds no partMark.
+	Part string
 }
 
 // Wipe overwrites the secret.
@@ -40,7 +43,7 @@ type wrapper struct {
 
 func (s *Store) newWrapper(ctx context.Context, account string, seal *Sealing) (*wrapper, error) {
 	w := &wrapper{mode: seal.Mode, fields: Wrap{
-		KeyARN: seal.KeyARN, KeyBlob: seal.KeyBlob, Context: seal.Context, ContextSent: seal.ContextSent, KeyMD5: seal.KeyMD5,
+		KeyARN: seal.KeyARN, KeyBlob: seal.KeyBlob, Context: seal.Context, ContextSent: seal.ContextSent, KeyMD5: seal.KeyMD5, Part: seal.Part,
 	}}
 	if err := s.random(w.salt[:]); err != nil {
 		return nil, err
@@ -258,9 +261,7 @@ func (s *Store) Rekey(ctx context.Context, b *Bucket, v *Version, secret *sealed
 				return err
 			}
 		}
-		if old.KeyARN != "" && old.KeyARN != to.KeyARN && !slices.Contains(now.Content.Lineage, old.KeyARN) {
-			now.Content.Lineage = append(now.Content.Lineage, old.KeyARN)
-		}
+		now.Content.remember([]string{old.Target()})
 		kept := now.Content.Previous[:0]
 		for _, p := range now.Content.Previous {
 			if p.Until > s.millis() {
@@ -274,6 +275,9 @@ func (s *Store) Rekey(ctx context.Context, b *Bucket, v *Version, secret *sealed
 		until := s.now().Add(s.window).UnixMilli()
 		now.Content.Previous = append(kept, Replaced{Wrap: old, Until: until})
 		if err := txn.Put(replacedRow(until, b.ID, v.Key, v.Seq), []byte(b.Name)); err != nil {
+			return err
+		}
+		if err := index(txn, now); err != nil {
 			return err
 		}
 		if err := put(txn, versionRow(b.ID, v.Key, v.Seq), now); err != nil {
@@ -352,7 +356,9 @@ func (s *Store) pruneWraps(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
+				targets := v.Content.Targets()
 				v.Content.Previous = slices.DeleteFunc(v.Content.Previous, func(p Replaced) bool { return p.Until <= now })
+				v.Content.remember(targets)
 				if err := put(txn, versionRow(d.id, d.key, d.seq), v); err != nil {
 					return err
 				}

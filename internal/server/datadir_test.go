@@ -42,8 +42,8 @@ func TestPrepareStamped(t *testing.T) {
 		name, stamp string
 		want        error
 	}{
-		{"this format", `{"coffer": "data directory", "format": 1, "devClock": true}`, nil},
-		{"a field of later", `{"coffer": "data directory", "format": 1, "devClock": true, "region": "x"}`, nil},
+		{"this format", `{"coffer": "data directory", "format": 2, "devClock": true}`, nil},
+		{"a field of later", `{"coffer": "data directory", "format": 2, "devClock": true, "region": "x"}`, nil},
 		{"newer", fmt.Sprintf(`{"coffer": "data directory", "format": %d}`, Format+1), ErrNewer},
 		{"no format", `{"coffer": "data directory"}`, ErrNotData},
 		{"negative", `{"coffer": "data directory", "format": -1}`, ErrNotData},
@@ -60,7 +60,7 @@ func TestPrepareStamped(t *testing.T) {
 			}
 			for _, create := range []bool{true, false} {
 				st, isNew, err := prepare(t.Context(), dir, create, false)
-				if !errors.Is(err, tt.want) || isNew || err == nil && st != (stamp{"data directory", 1, true}) {
+				if !errors.Is(err, tt.want) || isNew || err == nil && st != (stamp{"data directory", Format, true}) {
 					t.Errorf("prepare(create %t) = %+v, new %t, %v; want %v", create, st, isNew, err, tt.want)
 				}
 			}
