@@ -22,9 +22,9 @@ var floors = []string{
 	// their own, no logging.
 	"arn awserr awsjson awsquery checksum hashchain iac keyblob policy restxml sealed sigv4 xks",
 	// Stores: interfaces to the outside, and one package per implementation.
-	"durable meta meta/* blob blob/* rootseal rootseal/*",
+	"durable meta meta/* blob blob/* rootseal rootseal/* extkey extkey/*",
 	// Domains: the rules. They see stores only as interfaces.
-	"revision calendar identity organization anchor key object quota trail guard access",
+	"revision calendar identity organization anchor key meter object quota trail guard access",
 	// Services: the operations, authorized and recorded.
 	"authn authz admin iam kms s3 sts org rolesanywhere cloudtrail",
 	// Fronts: wire protocols and pages.
@@ -59,9 +59,10 @@ var uses = map[string]string{
 	"meta/*":        "meta",
 	"blob/*":        "blob durable",
 	"rootseal/*":    "rootseal durable",
+	"extkey/*":      "extkey",
 	"kmsapi":        "targetapi",
 	"orgapi":        "targetapi",
-	"server":        "config meta/* blob/* rootseal/*",
+	"server":        "config meta/* blob/* rootseal/* extkey/*",
 	"cli":           "config server bench",
 }
 
