@@ -20,11 +20,11 @@ const prefix = "coffer/internal/"
 var floors = []string{
 	// Formats: pure functions on bytes. No I/O, no clock, no randomness of
 	// their own, no logging.
-	"arn awserr awsjson awsquery checksum hashchain iac keyblob policy restxml sealed sigv4 xks",
+	"arn awserr awsjson awsquery checksum hashchain iac keyblob keywrap policy restxml sealed sigv4 xks",
 	// Stores: interfaces to the outside, and one package per implementation.
 	"durable meta meta/* blob blob/* rootseal rootseal/* extkey extkey/*",
 	// Domains: the rules. They see stores only as interfaces.
-	"revision calendar identity organization anchor key meter object quota trail guard access",
+	"revision calendar identity organization anchor keyspec key meter object quota trail guard access",
 	// Services: the operations, authorized and recorded.
 	"authn authz admin iam kms s3 sts org rolesanywhere cloudtrail",
 	// Fronts: wire protocols and pages.
@@ -45,7 +45,7 @@ var uses = map[string]string{
 	"identity":      "revision",
 	"organization":  "revision identity", // accounts are identities
 	"anchor":        "revision",
-	"key":           "revision",
+	"key":           "revision keyspec",
 	"object":        "revision",
 	"authz":         "authn",
 	"admin":         "authn authz",
