@@ -1,11 +1,10 @@
 package key
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/fxamacker/cbor/v2"
 
 	"coffer/internal/meta"
 	"coffer/internal/revision"
@@ -96,56 +95,79 @@ func (k *Keys) adoptLocked(ctx context.Context) error {
 	})
 }
 
-// reconcile marks the keys that rows from an old backup still have, but whose
-// leaves are destroyed.
+// reconcile marks what rows from an old backup still have, but whose leaves are
+// destroyed: keys of which no version is left, and single versions. Subjects are not
+// looked for, for there can be millions: whoever opens one finds out.
 func (k *Keys) reconcile(ctx context.Context) error {
-	r := meta.Prefix([]byte(rowVersion))
+	r := meta.Prefix([]byte(rowKey))
 	r.Limit = 1000
 	for {
-		var dead []Ref
-		n := 0
+		var page []Ref
 		err := k.meta.View(ctx, func(tx meta.Reader) error {
-			dead, n = nil, 0
-			var last []byte
-			err := tx.Scan(r, func(key, value []byte) (bool, error) {
-				n++
-				last = append(last[:0], key...)
-				var row versionRow
-				if err := cbor.Unmarshal(value, &row); err != nil || len(key) < len(rowVersion)+5 {
-					return false, fmt.Errorf("%w: %q", meta.ErrCorrupt, key)
-				}
-				ref, err := parsePlace(string(key[len(rowVersion) : len(key)-5]))
-				if err != nil {
-					return false, err
-				}
-				return true, k.root.view(func(s *epochState) error {
-					if len(s.living([]leaf{row.leaf()})) == 0 {
-						dead = append(dead, ref)
-					}
-					return nil
-				})
+			page = nil
+			return tx.Scan(r, func(key, _ []byte) (bool, error) {
+				r.Start = append(bytes.Clone(key), 0)
+				ref, err := parsePlace(string(key[len(rowKey):]))
+				page = append(page, ref)
+				return true, err
 			})
-			r.Start = append(last, 0)
-			return err
 		})
 		if err != nil {
 			return err
 		}
-		if len(dead) > 0 {
-			err := k.meta.Update(ctx, func(tx meta.Txn) error {
-				for _, ref := range dead {
-					if _, err := markKey(tx, ref); err != nil {
-						return fmt.Errorf("%s: %w", ref, err)
-					}
-				}
-				return revision.Bump(tx)
-			})
-			if err != nil {
-				return err
+		for _, ref := range page {
+			if err := k.reconcileKey(ctx, ref); err != nil {
+				return fmt.Errorf("%s: %w", ref, err)
 			}
 		}
-		if n < r.Limit {
+		if len(page) < r.Limit {
 			return nil
 		}
 	}
+}
+
+// reconcileKey is reconcile for one key.
+func (k *Keys) reconcileKey(ctx context.Context, ref Ref) error {
+	var dead []uint32
+	living := 0
+	err := k.meta.View(ctx, func(tx meta.Reader) error {
+		dead, living = nil, 0
+		return versions(tx, ref, func(number uint32, v *versionRow) error {
+			return k.root.view(func(s *epochState) error {
+				if len(s.living([]leaf{v.leaf()})) > 0 {
+					living++
+				} else {
+					dead = append(dead, number)
+				}
+				return nil
+			})
+		})
+	})
+	if err != nil || len(dead) == 0 {
+		return err
+	}
+	return k.meta.Update(ctx, func(tx meta.Txn) error {
+		row, err := getRow[keyRow](tx, keyKey(ref))
+		if err != nil {
+			return err
+		}
+		if living == 0 && row.Origin != OriginExternal {
+			if _, err := markKey(tx, ref); err != nil {
+				return err
+			}
+			return revision.Bump(tx)
+		}
+		for _, number := range dead {
+			if err := tx.Put(droppingKey(ref, number), nil); err != nil {
+				return err
+			}
+			if i := row.tag(number); i >= 0 && row.Origin == OriginExternal {
+				row.Versions[i].Missing = true // and can come back
+			}
+		}
+		if row.Origin == OriginExternal && row.State != destroying {
+			return row.settle(tx, ref)
+		}
+		return revision.Bump(tx)
+	})
 }

@@ -45,9 +45,9 @@ func BenchmarkDecrypt32(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if cold {
-					k.forget([]Ref{key.Ref}, []MaterialID{key.Material})
+					k.forget([]Ref{key.Ref}, []materialAt{{key.Material, key.Region}})
 				}
-				if _, err := k.Decrypt(b.Context(), sealed.Blob, benchContext); err != nil {
+				if _, err := k.Decrypt(b.Context(), region, sealed.Blob, benchContext); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -3,6 +3,7 @@ package key
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"coffer/internal/meta"
@@ -43,7 +44,7 @@ func (k *Keys) change(ctx context.Context, ref Ref, also Also, fn func(tx meta.T
 // edit is change for keys that are not pending deletion.
 func (k *Keys) edit(ctx context.Context, ref Ref, also Also, fn func(row *keyRow) error) (*Key, error) {
 	return k.change(ctx, ref, also, func(_ meta.Txn, row *keyRow) error {
-		if row.State == PendingDeletion {
+		if row.State == PendingDeletion || row.State == PendingReplicaDeletion {
 			return ErrPendingDeletion
 		}
 		return fn(row)
@@ -69,25 +70,41 @@ func (k *Keys) SetPolicy(ctx context.Context, ref Ref, policy string, also Also)
 }
 
 // Enable enables a disabled key; an enabled one stays as it is.
-// It returns ErrNotFound, ErrPendingDeletion or ErrManaged.
+// It returns ErrNotFound, ErrPendingDeletion, ErrPendingImport or ErrManaged.
 func (k *Keys) Enable(ctx context.Context, ref Ref, also Also) (*Key, error) {
-	return k.edit(ctx, ref, also, func(row *keyRow) error {
+	return k.change(ctx, ref, also, func(tx meta.Txn, row *keyRow) error {
+		switch row.State {
+		case Enabled, Disabled:
+		case PendingDeletion, PendingReplicaDeletion:
+			return ErrPendingDeletion
+		case PendingImport:
+			return ErrPendingImport
+		default:
+			return ErrInvalidState
+		}
 		row.State = Enabled
-		return nil
+		if row.Rotate == 0 || row.Multi != nil && row.Multi.Primary != ref.Region {
+			return nil
+		}
+		return tx.Put(dateKey(rowRotate, row.Rotate, ref), nil) // it was passed over while disabled
 	})
 }
 
 // Disable disables a key. When it returns nil, no later use of the key succeeds.
-// It returns ErrNotFound, ErrPendingDeletion or ErrManaged.
+// It returns ErrNotFound, ErrPendingDeletion, ErrPendingImport or ErrManaged.
 func (k *Keys) Disable(ctx context.Context, ref Ref, also Also) (*Key, error) {
 	return k.edit(ctx, ref, also, func(row *keyRow) error {
+		if row.State == PendingImport {
+			return ErrPendingImport
+		}
 		row.State = Disabled
 		return nil
 	})
 }
 
 // ScheduleDeletion makes the key pending deletion, due when the window has
-// passed.
+// passed. A multi-region primary key waits for its last replica to be destroyed
+// before its window begins.
 // It returns ErrNotFound, ErrPendingDeletion, ErrInvalidWindow or ErrManaged.
 func (k *Keys) ScheduleDeletion(ctx context.Context, ref Ref, window time.Duration, also Also) (*Key, error) {
 	if window < MinWindow || window > MaxWindow {
@@ -95,8 +112,12 @@ func (k *Keys) ScheduleDeletion(ctx context.Context, ref Ref, window time.Durati
 	}
 	due := k.now().Add(window).UnixNano()
 	return k.change(ctx, ref, also, func(tx meta.Txn, row *keyRow) error {
-		if row.State == PendingDeletion {
+		if row.State == PendingDeletion || row.State == PendingReplicaDeletion {
 			return ErrPendingDeletion
+		}
+		if row.Multi != nil && row.Multi.Primary == ref.Region && len(row.Multi.Replicas) > 0 {
+			row.State, row.Window = PendingReplicaDeletion, int64(window)
+			return nil
 		}
 		row.State, row.Deletion, row.Window = PendingDeletion, due, int64(window)
 		return tx.Put(dueKey(due, ref), nil)
@@ -108,18 +129,32 @@ func (k *Keys) ScheduleDeletion(ctx context.Context, ref Ref, window time.Durati
 // It returns ErrNotFound, ErrNotPendingDeletion or ErrManaged.
 func (k *Keys) CancelDeletion(ctx context.Context, ref Ref, also Also) (*Key, error) {
 	return k.change(ctx, ref, also, func(tx meta.Txn, row *keyRow) error {
-		if row.State != PendingDeletion {
+		due := row.Deletion
+		switch row.State {
+		case PendingDeletion, PendingReplicaDeletion:
+			row.State, row.Deletion, row.Window = Disabled, 0, 0
+		default:
 			return ErrNotPendingDeletion
 		}
-		due := row.Deletion
-		row.State, row.Deletion, row.Window = Disabled, 0, 0
+		if row.Origin == OriginExternal {
+			if err := row.settle(tx, ref); err != nil {
+				return err
+			}
+		}
+		if due == 0 {
+			return nil
+		}
 		return tx.Delete(dueKey(due, ref))
 	})
 }
 
 // SetTags sets tags, each anew or over its old value.
-// It returns ErrNotFound, ErrPendingDeletion, ErrTooManyTags or ErrManaged.
+// It returns ErrNotFound, ErrPendingDeletion, ErrTooManyTags, ErrReservedTag or
+// ErrManaged.
 func (k *Keys) SetTags(ctx context.Context, ref Ref, tags []Tag, also Also) (*Key, error) {
+	if slices.ContainsFunc(tags, func(t Tag) bool { return strings.HasPrefix(t.Key, ReservedTagPrefix) }) {
+		return nil, ErrReservedTag
+	}
 	return k.edit(ctx, ref, also, func(row *keyRow) error {
 		for _, t := range tags {
 			i := slices.IndexFunc(row.Tags, func(old tagRow) bool { return old.Key == t.Key })
@@ -137,8 +172,11 @@ func (k *Keys) SetTags(ctx context.Context, ref Ref, tags []Tag, also Also) (*Ke
 }
 
 // RemoveTags removes the tags with these names; a missing one is not an error.
-// It returns ErrNotFound, ErrPendingDeletion or ErrManaged.
+// It returns ErrNotFound, ErrPendingDeletion, ErrReservedTag or ErrManaged.
 func (k *Keys) RemoveTags(ctx context.Context, ref Ref, names []string, also Also) (*Key, error) {
+	if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, ReservedTagPrefix) }) {
+		return nil, ErrReservedTag
+	}
 	return k.edit(ctx, ref, also, func(row *keyRow) error {
 		row.Tags = slices.DeleteFunc(row.Tags, func(t tagRow) bool { return slices.Contains(names, t.Key) })
 		return nil

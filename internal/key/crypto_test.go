@@ -21,11 +21,11 @@ func TestDecryptNeedsTheBlobAndTheContext(t *testing.T) {
 	k := w.open()
 	s := makeSample(t, k)
 	for _, k := range []*Keys{k, w.open()} {
-		got, err := k.Decrypt(t.Context(), s.blob, sampleContext)
+		got, err := k.Decrypt(t.Context(), region, s.blob, sampleContext)
 		if err != nil || !bytes.Equal(got.Plaintext, sampleText) || got.Key.ARN != s.key.ARN || got.Material != s.key.Material {
 			t.Fatalf("Decrypt = %v, %v", got, err)
 		}
-		key, err := k.KeyOf(t.Context(), s.blob)
+		key, err := k.KeyOf(t.Context(), region, s.blob)
 		if err != nil || key.ARN != s.key.ARN {
 			t.Fatalf("KeyOf = %v, %v", key, err)
 		}
@@ -49,11 +49,11 @@ func TestDecryptNeedsTheBlobAndTheContext(t *testing.T) {
 		{"another material", unknown, sampleContext, ErrUnknownMaterial},
 	}
 	for _, tt := range tests {
-		if got, err := k.Decrypt(t.Context(), tt.blob, tt.context); !errors.Is(err, tt.want) || got.Plaintext != nil {
+		if got, err := k.Decrypt(t.Context(), region, tt.blob, tt.context); !errors.Is(err, tt.want) || got.Plaintext != nil {
 			t.Errorf("%s: %v, %v; want %v", tt.name, got, err, tt.want)
 		}
 	}
-	if _, err := k.KeyOf(t.Context(), unknown); !errors.Is(err, ErrUnknownMaterial) {
+	if _, err := k.KeyOf(t.Context(), region, unknown); !errors.Is(err, ErrUnknownMaterial) {
 		t.Errorf("KeyOf another material: %v", err)
 	}
 	if _, err := k.Encrypt(t.Context(), s.key.Ref, make([]byte, keyblob.MaxPlaintext+1), nil); !errors.Is(err, ErrTooLarge) {
@@ -80,7 +80,7 @@ func TestDisabledKeyIsDeadAtOnce(t *testing.T) {
 				default:
 				}
 				before := phase.Load()
-				_, err := k.Decrypt(t.Context(), s.blob, sampleContext)
+				_, err := k.Decrypt(t.Context(), region, s.blob, sampleContext)
 				if before%2 == 1 && phase.Load() == before && err == nil {
 					t.Error("a disabled key decrypts")
 					return

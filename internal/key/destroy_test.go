@@ -242,7 +242,7 @@ func TestBuriedErrorKeepsTheKeyDead(t *testing.T) {
 	if _, err := k.Tombstone(t.Context(), s.key.Ref); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Tombstone without its event: %v", err)
 	}
-	if _, _, ok := k.materials.get(s.key.Material); ok {
+	if _, _, ok := k.materials.get(materialAt{s.key.Material, s.key.Region}); ok {
 		t.Error("the material of a destroyed key is in memory")
 	}
 	if _, err := k.CancelDeletion(t.Context(), s.key.Ref, nil); !errors.Is(err, ErrNotFound) {
@@ -453,10 +453,14 @@ func TestSurvivorThatWouldBeLostStopsTheEpoch(t *testing.T) {
 	w := newWorld(t)
 	k := w.open()
 	keep, shred := makeSample(t, k), makeSample(t, k)
-	l := leafOf(t, k, keep.key)
-	// A puncture of both, though only one is told to die.
+	// A puncture of all, though only one is told to die. There are enough of them
+	// that the random sample meets one.
 	gone := []leaf{leafOf(t, k, shred.key)}
-	_, err := k.root.puncture(t.Context(), append(gone, l), k.survivors(t.Context(), gone))
+	all := append(gone, leafOf(t, k, keep.key))
+	for range 20 {
+		all = append(all, leafOf(t, k, makeSample(t, k).key))
+	}
+	_, err := k.root.puncture(t.Context(), all, k.survivors(t.Context(), gone))
 	if !errors.Is(err, ErrUnproven) {
 		t.Fatalf("puncture = %v; want ErrUnproven", err)
 	}
@@ -488,7 +492,7 @@ func TestDamagedRowsDoNotStopADestruction(t *testing.T) {
 func leafOf(t testing.TB, k *Keys, key *Key) (l leaf) {
 	t.Helper()
 	err := k.meta.View(context.Background(), func(r meta.Reader) error {
-		_, _, row, err := versionOf(r, key.Material)
+		_, _, row, err := versionOf(r, key.Region, key.Material)
 		if err == nil {
 			l = row.leaf()
 		}
@@ -506,7 +510,7 @@ func TestCloseWipes(t *testing.T) {
 	s := makeSample(t, k)
 	k.root.Close()
 	k.Close()
-	if _, err := k.Decrypt(t.Context(), s.blob, sampleContext); err == nil {
+	if _, err := k.Decrypt(t.Context(), region, s.blob, sampleContext); err == nil {
 		t.Error("Decrypt after Close = nil")
 	}
 	if k.root.StoreKey() != (Secret{}) || k.root.Epoch() != 0 {

@@ -167,7 +167,7 @@ func (k *Keys) CreateGrant(ctx context.Context, in *Grant, also GrantAlso) (*Gra
 		if key.Manager == ManagerAWS {
 			return ErrManaged
 		}
-		if err := key.usable(); err != nil {
+		if err := key.Usable(); err != nil {
 			return err
 		}
 		if in.Name != "" {

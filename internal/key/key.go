@@ -30,8 +30,8 @@ const (
 	MaxGrants = 50_000
 )
 
-// A State is the state of a key, as AWS KMS spells it. Keys of this package are
-// Enabled, Disabled or PendingDeletion.
+// A State is the state of a key, as AWS KMS spells it. Creating and Updating pass
+// within one transaction here, so nobody sees them.
 type State string
 
 // The states of a key.
@@ -59,8 +59,11 @@ const (
 	SpecSymmetricDefault  = "SYMMETRIC_DEFAULT"
 	UsageEncryptDecrypt   = "ENCRYPT_DECRYPT"
 	OriginAWSKMS          = "AWS_KMS"
+	OriginExternal        = "EXTERNAL"
+	OriginKeyStore        = "EXTERNAL_KEY_STORE"
 	AliasPrefix           = "alias/"
 	ReservedAliasPrefix   = "alias/aws/"
+	ReservedTagPrefix     = "coffer:" // of tags that are set when a key is made, or never
 	defaultCacheEntries   = 100_000
 	cachedPolicies        = 1_000 // texts of up to 32 KiB
 	maxIdentifierOfOthers = 2048
@@ -97,13 +100,29 @@ type Key struct {
 	Deletion      time.Time     // zero unless State is PendingDeletion
 	PendingWindow time.Duration // zero unless State is PendingDeletion
 	Manager       string        // ManagerCustomer or ManagerAWS
-	Spec          string        // SpecSymmetricDefault
-	Usage         string        // UsageEncryptDecrypt
-	Origin        string        // OriginAWSKMS
+	Spec          string        // SpecSymmetricDefault, or one of package keyspec
+	Usage         string        // UsageEncryptDecrypt, or one of package keyspec
+	Origin        string        // OriginAWSKMS, OriginExternal or OriginKeyStore
 	Policy        string        // JSON text, as it was put
 	Tags          []Tag         // in the order in which they were first set
 	Material      MaterialID    // of the current version
-	Version       uint32        // of the current material, from 1
+	Version       uint32        // of the current material, from 1; 0 before the first import
+
+	// ShredBy is the name of the pair of the encryption context whose values
+	// have keys of their own; empty if none has. It is the value of the tag
+	// TagShredBy and never changes.
+	ShredBy string
+	// Versions tells of every version of a key that was rotated or imported, the
+	// oldest first; nil of others.
+	Versions []Version
+	// RotationPeriod is zero unless the key rotates by itself, at NextRotation.
+	RotationPeriod time.Duration
+	NextRotation   time.Time
+	OnDemand       int          // rotations on demand so far
+	MultiRegion    *MultiRegion // nil for a key of one region
+	// CustomKeyStoreID and XksKeyID are of keys whose Origin is OriginKeyStore.
+	CustomKeyStoreID string
+	XksKeyID         string
 
 	// Aliases are the names of the key's aliases, with their prefix and sorted,
 	// and HasGrants says that grants may exist. Both are filled in for a key
@@ -112,6 +131,7 @@ type Key struct {
 	HasGrants bool
 
 	compiled *policy.Named // filled in by Get
+	expires  int64         // when the first of its imported versions expires; 0 for never
 }
 
 // CompiledPolicy returns the key policy for decisions. Of a key that Get and its
@@ -156,14 +176,39 @@ type Alias struct {
 	Updated         time.Time // when it last got its key
 }
 
-// A Tombstone is what remains of a destroyed key.
+// A Version is one version of a key's material, as far as it shows.
+type Version struct {
+	Number      uint32
+	Material    MaterialID
+	Rotated     time.Time // when it became the current one; zero while it waits
+	Rotation    string    // RotationAutomatic, RotationOnDemand, or empty for the first
+	Description string    // of imported material
+	Expires     time.Time // of imported material; zero if it does not expire
+	// Missing says that imported material was deleted or has expired. The same
+	// material can be imported again.
+	Missing bool
+	// Pending says that imported material waits for the rotation that makes it
+	// the current one.
+	Pending bool
+}
+
+// A MultiRegion says where the keys are that share an ID and material.
+type MultiRegion struct {
+	Primary  string   // region
+	Replicas []string // regions, sorted
+}
+
+// A Tombstone is what remains of a destroyed key, of one version of a key, or of
+// one subject key.
 type Tombstone struct {
 	Ref
 	ARN       string
 	Manager   string
 	Destroyed time.Time // calendar time of the end of the destruction
-	Epoch     uint64    // the first epoch that can't open the key
+	Epoch     uint64    // the first epoch that can't open it
 	Materials []MaterialID
+	Number    uint32   // of the one version that was destroyed; 0 for the whole key
+	Subject   *Subject // that was destroyed; nil for the key
 }
 
 // An Also runs last in the transaction that changes a key, and sees the key as

@@ -1,6 +1,7 @@
 package key
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -38,11 +39,15 @@ type Keys struct {
 	step func(string) error
 
 	keys      *cache[Ref, *Key]
-	materials *cache[MaterialID, material]
+	materials *cache[materialAt, material]
+	subjects  *cache[subjectAt, openSubject]
 	aliases   *cache[aliasName, string] // to key ID
 	services  *cache[string, Secret]    // by account
 	granted   *cache[grantee, []policy.Grant]
 	policies  *cache[string, *policy.Policy] // by text
+
+	subjectIDs Secret // keys the IDs of subjects
+	importIDs  Secret // keys the IDs of imported material
 
 	// destroy is held by the one destruction at a time, and taken first.
 	destroy sync.Mutex
@@ -53,9 +58,11 @@ type Keys struct {
 
 // A material is one version of a key's material, in the clear.
 type material struct {
+	id      MaterialID
 	ref     Ref
 	version uint32
 	secret  Secret
+	body    []byte // material that is not 32 bytes; shared, and never changed
 }
 
 type aliasName struct{ account, region, name string }
@@ -84,12 +91,19 @@ func Open(ctx context.Context, cfg Config) (*Keys, error) {
 		entries = defaultCacheEntries
 	}
 	k.keys = newCache[Ref, *Key](entries, nil)
-	k.materials = newCache[MaterialID](entries, func(m *material) { m.secret.Wipe() })
+	k.materials = newCache[materialAt](entries, func(m *material) { m.secret.Wipe() })
+	k.subjects = newCache[subjectAt](entries, func(s *openSubject) { s.secret.Wipe() })
 	k.aliases = newCache[aliasName, string](entries, nil)
 	k.services = newCache[string](entries, (*Secret).Wipe)
 	k.granted = newCache[grantee, []policy.Grant](entries, nil)
 	k.policies = newCache[string, *policy.Policy](cachedPolicies, nil)
 
+	for purpose, secret := range map[string]*Secret{"subject-id/v1": &k.subjectIDs, "import-id/v1": &k.importIDs} {
+		var err error
+		if *secret, err = k.Derive(purpose); err != nil {
+			return nil, fmt.Errorf("open keys: %w", err)
+		}
+	}
 	behind, err := k.claim(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open keys: %w", err)
@@ -109,6 +123,9 @@ func Open(ctx context.Context, cfg Config) (*Keys, error) {
 func (k *Keys) Close() {
 	k.keys.clear()
 	k.materials.clear()
+	k.subjects.clear()
+	k.subjectIDs.Wipe()
+	k.importIDs.Wipe()
 	k.aliases.clear()
 	k.services.clear()
 	k.granted.clear()
@@ -119,7 +136,7 @@ func (k *Keys) Close() {
 func (k *Keys) Get(ctx context.Context, ref Ref) (*Key, error) {
 	key, era, ok := k.keys.get(ref)
 	if ok {
-		return key, nil
+		return k.current(key), nil
 	}
 	err := k.meta.View(ctx, func(r meta.Reader) error {
 		row, err := getKey(r, ref)
@@ -138,7 +155,7 @@ func (k *Keys) Get(ctx context.Context, ref Ref) (*Key, error) {
 	}
 	key.compiled = &policy.Named{Name: policyName, Policy: k.compile(key.Policy)}
 	k.keys.put(era, ref, key)
-	return key, nil
+	return k.current(key), nil
 }
 
 // compile is compile with one result for each text: most keys of an account have
@@ -158,11 +175,22 @@ type CreateInput struct {
 	ID              string // one of NewID; Create draws one if it is empty
 	Description     string
 	Policy          string // JSON text
-	Tags            []Tag
+	Tags            []Tag  // TagShredBy among them gives the key subjects
+
+	Spec   string // SpecSymmetricDefault if empty
+	Usage  string // UsageEncryptDecrypt if empty
+	Origin string // OriginAWSKMS if empty
+	// Body is the material of a key whose Spec is not SpecSymmetricDefault and whose
+	// Origin is OriginAWSKMS. The caller wipes it.
+	Body             []byte
+	MultiRegion      bool
+	CustomKeyStoreID string
+	XksKeyID         string
 }
 
-// Create makes an enabled key of Manager CUSTOMER with fresh material.
-// It returns ErrTooManyTags, or ErrFull when the trees have no leaf left.
+// Create makes a key of Manager CUSTOMER: enabled and with fresh material, or
+// pending import. It returns ErrTooManyTags, or ErrFull when the trees have no leaf
+// left, ErrNotSymmetric for subjects of a key that is not symmetric.
 func (k *Keys) Create(ctx context.Context, in CreateInput, also Also) (*Key, error) {
 	return k.create(ctx, &in, "", also)
 }
@@ -180,46 +208,68 @@ func (k *Keys) EnsureManaged(ctx context.Context, account, region, alias, policy
 	}, alias, also)
 }
 
-// create makes a key: of Manager AWS and with its alias, unless that is empty.
-// If the alias exists, it returns the key that has it.
-func (k *Keys) create(ctx context.Context, in *CreateInput, alias string, also Also) (*Key, error) {
+// newRow returns the row of a new key.
+func (in *CreateInput) newRow(ref Ref, alias string, created int64) (*keyRow, error) {
 	if len(in.Tags) > MaxTags {
 		return nil, ErrTooManyTags
 	}
-	id := in.ID
-	if id == "" {
-		var err error
-		if id, err = k.NewID(); err != nil {
-			return nil, err
-		}
-	}
-	ref := Ref{in.Account, in.Region, id}
-	if !ref.valid() || alias != "" && !validAlias(alias) {
-		return nil, fmt.Errorf("%w: account %q, region %q, alias %q", ErrInvalidID, in.Account, in.Region, alias)
-	}
-	row := keyRow{
-		Description: in.Description, State: Enabled, Created: k.now().UnixNano(),
-		Manager: ManagerCustomer, Spec: SpecSymmetricDefault, Usage: UsageEncryptDecrypt,
-		Origin: OriginAWSKMS, Policy: in.Policy, Version: 1,
+	row := &keyRow{
+		Description: in.Description, State: Enabled, Created: created, Manager: ManagerCustomer,
+		Spec: cmp.Or(in.Spec, SpecSymmetricDefault), Usage: cmp.Or(in.Usage, UsageEncryptDecrypt),
+		Origin: cmp.Or(in.Origin, OriginAWSKMS), Policy: in.Policy, Version: 1,
+		Store: in.CustomKeyStoreID, XksKey: in.XksKeyID,
 	}
 	for _, t := range in.Tags {
 		row.Tags = append(row.Tags, tagRow{Key: t.Key, Value: t.Value})
+		if t.Key == TagShredBy {
+			row.ShredBy = t.Value
+		}
+	}
+	if row.ShredBy != "" && row.Spec != SpecSymmetricDefault {
+		return nil, ErrNotSymmetric
 	}
 	if alias != "" {
 		row.Manager = ManagerAWS
 	}
+	if in.MultiRegion {
+		row.Multi = &multiRow{Primary: ref.Region}
+	}
+	if row.Origin == OriginExternal {
+		row.State, row.Version = PendingImport, 0
+	}
+	return row, nil
+}
+
+// create makes a key: of Manager AWS and with its alias, unless that is empty.
+// If the alias exists, it returns the key that has it.
+func (k *Keys) create(ctx context.Context, in *CreateInput, alias string, also Also) (*Key, error) {
+	id := in.ID
+	if id == "" {
+		var err error
+		if id, err = k.NewID(in.MultiRegion); err != nil {
+			return nil, err
+		}
+	}
+	ref := Ref{in.Account, in.Region, id}
+	if !ref.valid() || alias != "" && !validAlias(alias) || isMultiRegion(id) != in.MultiRegion {
+		return nil, fmt.Errorf("%w: account %q, region %q, ID %q, alias %q", ErrInvalidID, in.Account, in.Region, id, alias)
+	}
+	row, err := in.newRow(ref, alias, k.now().UnixNano())
+	if err != nil {
+		return nil, err
+	}
 	var secret Secret
 	defer secret.Wipe()
-	for _, b := range [][]byte{row.Material[:], secret[:]} {
-		if _, err := io.ReadFull(k.rand, b); err != nil {
-			return nil, fmt.Errorf("draw key material: %w", err)
+	if row.Version > 0 {
+		if err := k.draw(row.Material[:], secret[:]); err != nil {
+			return nil, err
 		}
 	}
 
 	k.epochs.RLock()
 	defer k.epochs.RUnlock()
 	var key *Key
-	err := k.meta.Update(ctx, func(tx meta.Txn) error {
+	err = k.meta.Update(ctx, func(tx meta.Txn) error {
 		key = row.key(ref)
 		if _, err := tx.Get(keyKey(ref)); !errors.Is(err, meta.ErrNotFound) {
 			return errors.Join(err, fmt.Errorf("%w: %s is taken", ErrInvalidID, id))
@@ -237,8 +287,13 @@ func (k *Keys) create(ctx context.Context, in *CreateInput, alias string, also A
 				return err
 			}
 		}
-		if err := k.putNew(tx, ref, &row, &secret); err != nil {
+		if err := putRow(tx, keyKey(ref), row); err != nil {
 			return err
+		}
+		if row.Version > 0 {
+			if err := k.putVersion(tx, ref, row.Version, row.Material, &secret, in.Body); err != nil {
+				return err
+			}
 		}
 		return also.run(tx, key)
 	})
@@ -246,25 +301,6 @@ func (k *Keys) create(ctx context.Context, in *CreateInput, alias string, also A
 		return nil, err
 	}
 	return key, nil
-}
-
-// putNew writes the rows of a new key and of its first version.
-func (k *Keys) putNew(tx meta.Txn, ref Ref, row *keyRow, secret *Secret) error {
-	v := versionRow{Material: row.Material, Created: row.Created}
-	w := wrapping{kindKMS, ref, row.Version, row.Material}
-	var err error
-	v.Shard, v.Leaf, v.Wrapped, err = k.wrapAtLeaf(tx, &w, secret)
-	if err != nil {
-		return err
-	}
-	if err := putRow(tx, keyKey(ref), row); err != nil {
-		return err
-	}
-	if err := putRow(tx, versionKey(ref, row.Version), &v); err != nil {
-		return err
-	}
-	return putRow(tx, materialKey(row.Material),
-		&materialRow{ref.Account, ref.Region, ref.ID, row.Version})
 }
 
 // wrapAtLeaf takes a leaf and wraps secret under it.
@@ -328,13 +364,17 @@ func (k *Keys) takeLeaf(tx meta.Txn) (leaf, Secret, error) {
 	return leaf{}, Secret{}, reason
 }
 
-// NewID returns a random UUID, version 4.
+// NewID returns a random UUID, version 4, or the ID of a multi-region key: mrk- and
+// 32 hexadecimal digits.
 //
-// Source: RFC 9562, section 5.4.
-func (k *Keys) NewID() (string, error) {
+// Source: RFC 9562, section 5.4; AWS KMS Developer Guide, "Multi-Region keys".
+func (k *Keys) NewID(isMultiRegion bool) (string, error) {
 	var b [16]byte
-	if _, err := io.ReadFull(k.rand, b[:]); err != nil {
-		return "", fmt.Errorf("draw key ID: %w", err)
+	if err := k.draw(b[:]); err != nil {
+		return "", err
+	}
+	if isMultiRegion {
+		return fmt.Sprintf("mrk-%x", b), nil
 	}
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,13 @@ const (
 	rowDestroying  = "key/destroying/" // account/region/id: empty
 	rowTombstone   = "key/tombstone/"  // account/region/id: tombstoneRow
 	rowService     = "key/service/"    // account: serviceRow
+	rowDropping    = "key/dropping/"   // account/region/id/number in 4 bytes: empty
+	rowRotate      = "key/rotate/"     // rotation date in 8 bytes/account/region/id: empty
+	rowExpire      = "key/expire/"     // expiry date in 8 bytes/account/region/id: empty
+	rowSubject     = "key/subject/"    // account/region/id/subject ID: subjectRow
+	rowSubjectDue  = "key/subjectdue/" // deletion date in 8 bytes/account/region/id/subject ID: empty
+	rowShredding   = "key/shredding/"  // account/region/id/subject ID: empty
+	rowShredded    = "key/shredded/"   // account/region/id/subject ID: shreddedRow
 	rowShard       = "key/shard/"      // number in 2 bytes: shardRow
 	maxAliasLength = 256
 )
@@ -61,6 +69,34 @@ type keyRow struct {
 	Tags        []tagRow   `cbor:"11,keyasint,omitempty"`
 	Material    MaterialID `cbor:"12,keyasint"`
 	Version     uint32     `cbor:"13,keyasint"`
+
+	ShredBy  string       `cbor:"14,keyasint,omitempty"`
+	Versions []versionTag `cbor:"15,keyasint,omitempty"`
+	Period   int64        `cbor:"16,keyasint,omitempty"` // of rotation
+	Rotate   int64        `cbor:"17,keyasint,omitempty"` // the next one
+	OnDemand int          `cbor:"18,keyasint,omitempty"`
+	Multi    *multiRow    `cbor:"19,keyasint,omitempty"`
+	Store    string       `cbor:"20,keyasint,omitempty"` // custom key store
+	XksKey   string       `cbor:"21,keyasint,omitempty"`
+	Expire   int64        `cbor:"22,keyasint,omitempty"` // the first of its imported versions to expire
+}
+
+// A versionTag is a Version as stored.
+type versionTag struct {
+	Number      uint32     `cbor:"1,keyasint"`
+	Material    MaterialID `cbor:"2,keyasint"`
+	Rotated     int64      `cbor:"3,keyasint,omitempty"`
+	Rotation    string     `cbor:"4,keyasint,omitempty"`
+	Description string     `cbor:"5,keyasint,omitempty"`
+	Expires     int64      `cbor:"6,keyasint,omitempty"`
+	Missing     bool       `cbor:"7,keyasint,omitempty"`
+	Pending     bool       `cbor:"8,keyasint,omitempty"`
+}
+
+// A multiRow is a MultiRegion as stored, the same in every region.
+type multiRow struct {
+	Primary  string   `cbor:"1,keyasint"`
+	Replicas []string `cbor:"2,keyasint,omitempty"`
 }
 
 type tagRow struct {
@@ -77,11 +113,14 @@ type versionRow struct {
 	Wrapped  []byte     `cbor:"3,keyasint"`
 	Material MaterialID `cbor:"4,keyasint"`
 	Created  int64      `cbor:"5,keyasint"`
+	// Body is material that is not 32 bytes, sealed under the wrapped secret.
+	Body []byte `cbor:"6,keyasint,omitempty"`
 }
 
 func (r *versionRow) leaf() leaf { return leaf{r.Shard, r.Leaf} }
 
-// A materialRow leads from a material to its version.
+// A materialRow leads from a material to its version. The keys of a multi-region
+// key share material: Region is that of one of them.
 type materialRow struct {
 	Account string `cbor:"1,keyasint"`
 	Region  string `cbor:"2,keyasint"`
@@ -89,7 +128,16 @@ type materialRow struct {
 	Version uint32 `cbor:"4,keyasint"`
 }
 
-func (r *materialRow) ref() Ref { return Ref{r.Account, r.Region, r.ID} }
+// ref returns the key that has the material, for a caller in region.
+func (r *materialRow) ref(region string) Ref {
+	if isMultiRegion(r.ID) && region != "" {
+		return Ref{r.Account, region, r.ID}
+	}
+	return Ref{r.Account, r.Region, r.ID}
+}
+
+// isMultiRegion reports whether a key ID is that of a multi-region key.
+func isMultiRegion(id string) bool { return strings.HasPrefix(id, "mrk-") }
 
 type aliasRow struct {
 	KeyID   string `cbor:"1,keyasint"`
@@ -144,10 +192,17 @@ func getRow[T any](r meta.Reader, key []byte) (*T, error) {
 		return nil, err
 	}
 	row := new(T)
-	if err := cbor.Unmarshal(b, row); err != nil {
-		return nil, fmt.Errorf("%w: %q: %w", meta.ErrCorrupt, key, err)
+	if err := decode(key, b, row); err != nil {
+		return nil, err
 	}
 	return row, nil
+}
+
+func decode(key, b []byte, row any) error {
+	if err := cbor.Unmarshal(b, row); err != nil {
+		return fmt.Errorf("%w: %q: %w", meta.ErrCorrupt, key, err)
+	}
+	return nil
 }
 
 func putRow(tx meta.Txn, key []byte, row any) error {
@@ -202,19 +257,36 @@ func grantNameKey(r Ref, hash [32]byte) []byte {
 	return append([]byte(rowGrantName+r.place()+"/"), hash[:]...)
 }
 
-func dueKey(when int64, r Ref) []byte {
-	b := binary.BigEndian.AppendUint64([]byte(rowDue), uint64(when))
+// dateKey is the key of a row that stands for a key at a date.
+func dateKey(prefix string, when int64, r Ref) []byte {
+	b := binary.BigEndian.AppendUint64([]byte(prefix), uint64(when))
 	return append(b, "/"+r.place()...)
 }
 
-// parseDueKey reverses dueKey.
-func parseDueKey(key []byte) (when int64, r Ref, err error) {
-	rest := key[len(rowDue):]
+func dueKey(when int64, r Ref) []byte { return dateKey(rowDue, when, r) }
+
+// parseDateKey reverses dateKey.
+func parseDateKey(prefix string, key []byte) (when int64, r Ref, err error) {
+	rest := key[len(prefix):]
 	if len(rest) < 9 {
 		return 0, Ref{}, fmt.Errorf("%w: %q", meta.ErrCorrupt, key)
 	}
 	r, err = parsePlace(string(rest[9:]))
 	return int64(binary.BigEndian.Uint64(rest)), r, err
+}
+
+func droppingKey(r Ref, number uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte(rowDropping+r.place()+"/"), number)
+}
+
+// parseDroppingKey reverses droppingKey.
+func parseDroppingKey(key []byte) (Ref, uint32, error) {
+	rest := key[len(rowDropping):]
+	if len(rest) < 5 {
+		return Ref{}, 0, fmt.Errorf("%w: %q", meta.ErrCorrupt, key)
+	}
+	r, err := parsePlace(string(rest[:len(rest)-5]))
+	return r, binary.BigEndian.Uint32(rest[len(rest)-4:]), err
 }
 
 // parsePlace reverses Ref.place.
@@ -233,10 +305,21 @@ func (row *keyRow) key(ref Ref) *Key {
 		Created: fromNano(row.Created), Deletion: fromNano(row.Deletion),
 		PendingWindow: time.Duration(row.Window), Manager: row.Manager, Spec: row.Spec,
 		Usage: row.Usage, Origin: row.Origin, Policy: row.Policy,
-		Material: row.Material, Version: row.Version,
+		Material: row.Material, Version: row.Version, ShredBy: row.ShredBy,
+		RotationPeriod: time.Duration(row.Period), NextRotation: fromNano(row.Rotate), OnDemand: row.OnDemand,
+		CustomKeyStoreID: row.Store, XksKeyID: row.XksKey, expires: row.Expire,
 	}
 	for _, t := range row.Tags {
 		k.Tags = append(k.Tags, Tag{t.Key, t.Value})
+	}
+	for _, v := range row.Versions {
+		k.Versions = append(k.Versions, Version{
+			Number: v.Number, Material: v.Material, Rotated: fromNano(v.Rotated), Rotation: v.Rotation,
+			Description: v.Description, Expires: fromNano(v.Expires), Missing: v.Missing, Pending: v.Pending,
+		})
+	}
+	if m := row.Multi; m != nil {
+		k.MultiRegion = &MultiRegion{m.Primary, slices.Clone(m.Replicas)}
 	}
 	return k
 }
@@ -253,6 +336,13 @@ func (row *tombstoneRow) tombstone(ref Ref) *Tombstone {
 		Ref: ref, ARN: ref.ARN(), Manager: row.Manager,
 		Destroyed: fromNano(row.Destroyed), Epoch: row.Epoch, Materials: row.Materials,
 	}
+}
+
+func toNano(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
 }
 
 func fromNano(n int64) time.Time {

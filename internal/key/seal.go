@@ -18,6 +18,8 @@ const (
 	labelTree     = "coffer/v1/tree"
 	labelWrap     = "coffer/v1/key-wrap"
 	labelService  = "coffer/v1/sse-s3"
+	labelBody     = "coffer/v1/key-body"
+	labelSubject  = "coffer/v1/subject"
 	labelPurpose  = "coffer/v1/purpose/"
 )
 
@@ -172,7 +174,7 @@ func openFrontier(number int, s *shard, sealed []byte) (frontier, error) {
 
 // A wrapping binds wrapped material to the row that it belongs to.
 type wrapping struct {
-	kind     string // kindKMS or kindService
+	kind     string // kindKMS, kindService, kindBody or kindSubject
 	ref      Ref    // without region and ID for kindService
 	version  uint32
 	material MaterialID
@@ -181,6 +183,8 @@ type wrapping struct {
 const (
 	kindKMS     = "kms"
 	kindService = "sse-s3"
+	kindBody    = "kms-body"
+	kindSubject = "subject" // the material ID is that of the subject
 )
 
 // data returns the additional data: the label, then each field with its length.
@@ -218,4 +222,29 @@ func unwrap(leaf *Secret, wrapped []byte, w *wrapping) (Secret, error) {
 		return Secret{}, errNotOpen
 	}
 	return Secret(plain), nil
+}
+
+// sealBody returns salt | version | nonce | ciphertext | tag: material that is not 32
+// bytes, under the secret of its version, which is wrapped under a leaf. w is of
+// kindBody.
+func sealBody(secret *Secret, salt [saltSize]byte, w *wrapping, body []byte) []byte {
+	k := derive(secret, salt[:], labelBody)
+	defer k.Wipe()
+	return append(salt[:], seal(&k, body, w.data())...)
+}
+
+// openBody reverses sealBody. The caller wipes what it returns.
+func openBody(secret *Secret, sealed []byte, w *wrapping) ([]byte, error) {
+	if len(sealed) < saltSize {
+		return nil, errNotOpen
+	}
+	k := derive(secret, sealed[:saltSize], labelBody)
+	defer k.Wipe()
+	return open(&k, sealed[saltSize:], w.data())
+}
+
+// mix returns the secret that seals for one subject: neither the material of the
+// KMS key nor the subject's own key gives it alone.
+func mix(material, subject *Secret, id MaterialID) Secret {
+	return derive(material, subject[:], labelSubject+string(id[:]))
 }

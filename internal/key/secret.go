@@ -53,6 +53,9 @@ func (*epochState) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 func (material) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 
 // Format writes [secret].
+func (openSubject) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// Format writes [secret].
 func (*Root) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 
 // LogValue returns [secret].

@@ -52,7 +52,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := k.Decrypt(t.Context(), s.blob, sampleContext)
+	opened, err := k.Decrypt(t.Context(), region, s.blob, sampleContext)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	if leafSecret, err = root.state.leaf(l); err != nil {
 		t.Fatal(err)
 	}
-	m, _, ok := k.materials.get(s.key.Material)
+	m, _, ok := k.materials.get(materialAt{s.key.Material, s.key.Region})
 	if !ok {
 		t.Fatal("the material is not cached")
 	}

@@ -209,7 +209,7 @@ func makeSample(t testing.TB, k *Keys) sample {
 
 // check returns an error unless the sample opens, or unless it fails with want.
 func (s sample) check(k *Keys, want error) error {
-	got, err := k.Decrypt(context.Background(), s.blob, sampleContext)
+	got, err := k.Decrypt(context.Background(), region, s.blob, sampleContext)
 	if !errors.Is(err, want) || (want == nil) != (err == nil) {
 		return fmt.Errorf("Decrypt of %s: %v; want %v", s.key.ID, err, want)
 	}

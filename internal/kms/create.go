@@ -97,7 +97,7 @@ func (s *Service) CreateKey(ctx context.Context, c *authn.Caller, in *CreateKeyI
 		if err := checkCreate(in); err != nil {
 			return nil, err
 		}
-		id, err := s.keys.NewID()
+		id, err := s.keys.NewID(false)
 		if err != nil {
 			return nil, err
 		}

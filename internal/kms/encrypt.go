@@ -285,7 +285,7 @@ func (s *Service) isSame(ctx context.Context, c *authn.Caller, in *ReEncryptInpu
 	if in.SourceKeyID != "" {
 		from, err = s.keys.Resolve(ctx, c.Account, c.Region, in.SourceKeyID)
 	} else {
-		from, err = s.keys.KeyOf(ctx, in.CiphertextBlob)
+		from, err = s.keys.KeyOf(ctx, c.Region, in.CiphertextBlob)
 	}
 	return err == nil && from.Ref == to.Ref
 }
@@ -296,7 +296,7 @@ func (s *Service) open(ctx context.Context, call *authz.Call, k *key.Key, blob [
 	if err := call.Covers(k.ARN); err != nil {
 		return key.Opened{}, err
 	}
-	opened, err := s.keys.Decrypt(ctx, blob, encryptionContext)
+	opened, err := s.keys.Decrypt(ctx, k.Region, blob, encryptionContext)
 	if err != nil {
 		return key.Opened{}, about(k.ARN, err)
 	}
@@ -316,7 +316,7 @@ func (s *Service) origin(ctx context.Context, call *authz.Call, q *conditions, a
 		if err != nil || withoutBlob {
 			return k, err
 		}
-		made, err := s.keys.KeyOf(ctx, blob)
+		made, err := s.keys.KeyOf(ctx, q.caller.Region, blob)
 		switch {
 		case errors.Is(err, key.ErrUnknownMaterial), err == nil && made.Ref != k.Ref:
 			return nil, fault("IncorrectKeyException", wrongKey)
@@ -328,7 +328,7 @@ func (s *Service) origin(ctx context.Context, call *authz.Call, q *conditions, a
 	if withoutBlob {
 		return nil, fault("ValidationException", "A key ID is required when the ciphertext is ignored.")
 	}
-	k, err := s.keys.KeyOf(ctx, blob)
+	k, err := s.keys.KeyOf(ctx, q.caller.Region, blob)
 	if err != nil {
 		return nil, err
 	}
@@ -364,15 +364,10 @@ func (v *checker) modifiers(isDryRun bool, modifiers []string) (withoutBlob bool
 
 // usable returns the error of a key whose state forbids cryptography.
 func usable(k *key.Key) error {
-	switch k.State {
-	case key.Enabled:
-		return nil
-	case key.Disabled:
-		return about(k.ARN, key.ErrDisabled)
-	case key.PendingDeletion:
-		return about(k.ARN, key.ErrPendingDeletion)
+	if err := k.Usable(); err != nil {
+		return about(k.ARN, err)
 	}
-	return about(k.ARN, key.ErrInvalidState)
+	return nil
 }
 
 // checkAlgorithm refuses the algorithms of asymmetric keys.

@@ -61,7 +61,9 @@ func (s *Service) CheckKey(ctx context.Context, c *authn.Caller, operation, keyI
 		err = u.Covers(k.ARN)
 	}
 	if err == nil {
-		err = usable(k)
+		if err = s.keys.Ready(ctx, k, encryptionContext); err != nil {
+			err = about(k.ARN, err)
+		}
 	}
 	if err != nil {
 		return "", s.answer(ctx, c, operation, err)

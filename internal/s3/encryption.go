@@ -176,7 +176,7 @@ func (r *request) updateEncryption(in *UpdateObjectEncryptionInput) error {
 	}
 	defer seal.Wipe()
 	r.noteSSE(p.mode, false)
-	return r.s.objects.Rekey(r.ctx, r.bucket, v, secret, seal, r.recordUsing(seal.KeyARN))
+	return r.s.objects.Rekey(r.ctx, r.bucket, v, secret, seal, r.recordUsing(seal.KeyARN, seal.Context))
 }
 
 // methodNotAllowedOnMarker is the answer to reading a delete marker by its id.

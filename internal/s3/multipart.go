@@ -64,7 +64,7 @@ func (r *request) createUpload(in *CreateMultipartUploadInput) (*CreateMultipart
 	if err := r.covers(r.bucket, u.Key); err != nil {
 		return nil, err
 	}
-	record := r.recordUsing(w.Sealing.KeyARN)
+	record := r.recordUsing(w.Sealing.KeyARN, w.Sealing.Context)
 	err = r.s.objects.CreateUpload(r.ctx, r.bucket, u, w.Sealing, func(txn meta.Txn) error {
 		r.Response("uploadId", u.ID)
 		return record(txn)
@@ -205,7 +205,7 @@ func (r *request) completeUpload(in *CompleteMultipartUploadInput) (*CompleteMul
 		defer c.Secret.Wipe()
 		defer c.Sealing.Wipe()
 	}
-	record := r.recordUsing(u.Wrap.KeyARN)
+	record := r.recordUsing(u.Wrap.KeyARN, u.Wrap.Context)
 	c.Record = func(txn meta.Txn, v *object.Version) error {
 		if v.ID != object.NullVersion {
 			r.Response("x-amz-version-id", v.ID)

@@ -86,17 +86,18 @@ func (r *request) prepare(in *PutObjectInput) (*object.Write, error) {
 		if v.ID != object.NullVersion {
 			r.Response("x-amz-version-id", v.ID)
 		}
-		return r.recordUsing(w.Sealing.KeyARN)(txn)
+		return r.recordUsing(w.Sealing.KeyARN, w.Sealing.Context)(txn)
 	}
 	return w, nil
 }
 
 // recordUsing returns the record of a change that seals under a KMS key, if keyARN
-// names one: the key must still be usable when the change commits.
-func (r *request) recordUsing(keyARN string) object.Record {
+// names one: the key must still be usable for the encryption context when the change
+// commits.
+func (r *request) recordUsing(keyARN string, encryptionContext map[string]string) object.Record {
 	return func(txn meta.Txn) error {
 		if keyARN != "" {
-			if err := r.s.keys.Usable(txn, keyARN); err != nil {
+			if err := r.s.keys.Usable(txn, keyARN, encryptionContext); err != nil {
 				return kmsError(err)
 			}
 		}

@@ -33,9 +33,9 @@ type KeyService interface {
 	// ResolveKey returns the ARN of the key that keyID names, whether or not the
 	// caller may use it. Nothing is decided or recorded.
 	ResolveKey(ctx context.Context, c *authn.Caller, keyID string) (keyARN string, err error)
-	// Usable returns nil if the key may be used in the state that r sees, so
-	// that a write is decided again in its own transaction.
-	Usable(r meta.Reader, keyARN string) error
+	// Usable returns nil if the key may be used for an encryption context in the
+	// state that r sees, so that a write is decided again in its own transaction.
+	Usable(r meta.Reader, keyARN string, encryptionContext map[string]string) error
 }
 
 // An Owners tells the canonical user ID of an account. [identity.Store] implements it.

@@ -69,7 +69,7 @@ func (kmsKeys) ResolveKey(_ context.Context, _ *authn.Caller, id string) (string
 	}
 	return "", errors.New("no such key")
 }
-func (kmsKeys) Usable(meta.Reader, string) error { return nil }
+func (kmsKeys) Usable(meta.Reader, string, map[string]string) error { return nil }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()

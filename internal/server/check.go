@@ -1,6 +1,7 @@
 package server
 
 import (
+	"coffer/internal/arn"
 	"context"
 	"errors"
 	"fmt"
@@ -203,10 +204,16 @@ func openWrap(ctx context.Context, keys *key.Keys, w *object.Wrap) (*sealed.Secr
 	if w.KeyARN == "" {
 		return nil, object.ErrNoKey
 	}
-	opened, err := keys.Decrypt(ctx, w.KeyBlob, w.Context)
+	at, err := arn.Parse(w.KeyARN)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := keys.Decrypt(ctx, at.Region, w.KeyBlob, w.Context)
 	switch {
 	case errors.Is(err, key.ErrDisabled), errors.Is(err, key.ErrPendingDeletion), errors.Is(err, key.ErrNotFound),
-		errors.Is(err, key.ErrUnknownMaterial):
+		errors.Is(err, key.ErrUnknownMaterial), errors.Is(err, key.ErrPendingImport), errors.Is(err, key.ErrMaterialMissing),
+		errors.Is(err, key.ErrUnavailable), errors.Is(err, key.ErrSubjectDisabled), errors.Is(err, key.ErrSubjectPendingDeletion),
+		errors.Is(err, key.ErrSubjectDestroyed):
 		return nil, object.ErrNoKey
 	case err != nil:
 		return nil, err
