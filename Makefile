@@ -11,8 +11,14 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 .PHONY: build run test check unit clients conformance tools bench fuzz soak clean
 
-build: ## build bin/coffer
+build: ## build bin/coffer, and bin/coffer-pkcs11 if there is a C compiler
 	go build -o bin/coffer ./cmd/coffer
+	@if command -v "$$(go env CC)" >/dev/null; then \
+		echo "CGO_ENABLED=1 go build -o bin/coffer-pkcs11 ./cmd/coffer-pkcs11"; \
+		CGO_ENABLED=1 go build -o bin/coffer-pkcs11 ./cmd/coffer-pkcs11; \
+	else \
+		echo "bin/coffer-pkcs11 is left out: there is no C compiler. Only roots in an HSM need it."; \
+	fi
 
 run: build ## build and serve on ./coffer-data; ARGS passes flags
 	./bin/coffer serve --data ./coffer-data $(ARGS)
@@ -22,7 +28,9 @@ test: clients check conformance ## everything, installing what the tests need
 check: tools unit ## formatting, vet, staticcheck, known vulnerabilities, race tests, clean tree
 	@test -z "$$(gofmt -l cmd internal conformance)" || { gofmt -l cmd internal conformance; echo "these files are not gofmt'ed"; exit 1; }
 	go vet ./...
+	CGO_ENABLED=1 go vet ./cmd/coffer-pkcs11
 	./bin/tools/staticcheck ./...
+	CGO_ENABLED=1 ./bin/tools/staticcheck ./cmd/coffer-pkcs11
 	scripts/govulncheck.sh
 	go generate ./...
 	@if [ -d .git ]; then test -z "$$(git status --porcelain)" || { git status --porcelain; echo "the work tree is not clean"; exit 1; }; fi

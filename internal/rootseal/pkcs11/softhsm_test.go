@@ -275,3 +275,18 @@ func TestSoftHSMDistrusts(t *testing.T) {
 		})
 	}
 }
+
+// TestOnlyTheHelperNeedsC looks at what the server is built from.
+func TestOnlyTheHelperNeedsC(t *testing.T) {
+	for program, want := range map[string]bool{"coffer/cmd/coffer": false, "coffer/cmd/coffer-pkcs11": true} {
+		list := exec.Command("go", "list", "-deps", program)
+		list.Env = append(os.Environ(), "CGO_ENABLED=1")
+		out, err := list.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(string(out), "github.com/miekg/pkcs11\n"); got != want {
+			t.Errorf("%s is built from the C binding: %v; want %v", program, got, want)
+		}
+	}
+}
