@@ -20,16 +20,15 @@
 package pkcs11
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"coffer/internal/rootseal"
 )
 
 var (
@@ -147,39 +146,19 @@ func (c *Config) check() error {
 
 // pin returns the PIN, which the caller wipes.
 func (c *Config) pin() ([]byte, error) {
-	var pin []byte
-	var err error
-	if c.PIN != nil {
-		pin, err = c.PIN()
-	} else {
-		pin, err = readPIN(c.PINFile)
+	if c.PIN == nil {
+		pin, err := rootseal.ReadSecretFile(c.PINFile, MaxPIN)
+		if err != nil {
+			return nil, fmt.Errorf("read the PIN: %w", err)
+		}
+		return pin, nil
 	}
+	pin, err := c.PIN()
 	if err == nil && (len(pin) == 0 || len(pin) > MaxPIN) {
-		err = fmt.Errorf("pkcs11: a PIN of %d bytes, want 1 to %d", len(pin), MaxPIN)
+		err = fmt.Errorf("a PIN of %d bytes, want 1 to %d", len(pin), MaxPIN)
 		clear(pin)
 	}
 	return pin, err
-}
-
-func readPIN(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("pkcs11: read the PIN: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("pkcs11: read the PIN: %w", err)
-	case info.Mode()&0o007 != 0:
-		return nil, fmt.Errorf("pkcs11: others can read or change %s (mode %#o), want 0600: %w", name, info.Mode().Perm(), fs.ErrPermission)
-	}
-	b := make([]byte, MaxPIN+3)
-	n, err := io.ReadFull(f, b)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("pkcs11: read the PIN: %w", err)
-	}
-	return bytes.TrimSuffix(bytes.TrimSuffix(b[:n], []byte("\n")), []byte("\r")), nil
 }
 
 // helper returns the path of the helper.

@@ -2,10 +2,6 @@ package pkcs11
 
 import (
 	"bytes"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -31,48 +27,6 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
-
-func TestPINFile(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "pin")
-	tests := []struct {
-		content, want string
-		mode          os.FileMode
-		err           error
-	}{
-		{"1234\n", "1234", 0o600, nil},
-		{"1234\r\n", "1234", 0o440, nil},
-		{"12 34", "12 34", 0o400, nil},
-		{strings.Repeat("x", MaxPIN) + "\r\n", strings.Repeat("x", MaxPIN), 0o600, nil},
-		{"1234\n", "", 0o604, fs.ErrPermission},
-		{"1234\n", "", 0o602, fs.ErrPermission},
-		{"", "", 0o600, errAny},
-		{"\n", "", 0o600, errAny},
-		{strings.Repeat("x", MaxPIN+1), "", 0o600, errAny},
-		{strings.Repeat("x", 3*MaxPIN), "", 0o600, errAny},
-	}
-	for _, test := range tests {
-		os.Remove(name)
-		if err := os.WriteFile(name, []byte(test.content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(name, test.mode); err != nil {
-			t.Fatal(err)
-		}
-		c := Config{PINFile: name}
-		got, err := c.pin()
-		switch {
-		case test.err == nil && (err != nil || string(got) != test.want),
-			test.err == errAny && err == nil,
-			test.err == fs.ErrPermission && !errors.Is(err, fs.ErrPermission):
-			t.Errorf("PIN of %q with mode %o = %q, %v; want %q, %v", test.content, test.mode, got, err, test.want, test.err)
-		}
-		if err != nil && strings.Contains(err.Error(), "xxx") {
-			t.Errorf("the PIN shows: %v", err)
-		}
-	}
-}
-
-var errAny = errors.New("any error")
 
 func TestNewID(t *testing.T) {
 	a, b := NewID(), NewID()
