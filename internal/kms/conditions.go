@@ -38,6 +38,8 @@ type conditions struct {
 	bypass bool            // without the lockout check
 
 	windowDays int32 // of a deletion; 0 if there is none
+	idleDays   int   // for how many whole days the key has not been used
+	knowsIdle  bool  // idleDays is filled in
 	grant      *grantFacts
 	grants     bool // the question is about making, listing or revoking grants
 }
@@ -87,6 +89,8 @@ func (q *conditions) Lookup(name string, into []string) (values []string, ok boo
 		return one(into, strconv.FormatBool(q.sameKey), q.reEncrypt)
 	case "kms:schedulekeydeletionpendingwindowindays":
 		return one(into, strconv.Itoa(int(q.windowDays)), q.windowDays > 0)
+	case "kms:trailingdayswithoutkeyusage":
+		return one(into, strconv.Itoa(q.idleDays), q.knowsIdle)
 	case "kms:grantisforawsresource":
 		return one(into, strconv.FormatBool(q.caller.InvokedBy != ""), q.grants)
 	case "aws:tagkeys":

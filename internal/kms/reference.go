@@ -132,6 +132,14 @@ func isMultiRegionID(name string) bool {
 // authorize decides action on a key that was found.
 func (s *Service) authorize(ctx context.Context, call decider, q *conditions, action string, k *key.Key) error {
 	q.key = k
+	if err := s.admitKey(call, q.caller, action, k); err != nil {
+		return err
+	}
+	if isEnding(action) {
+		if err := s.idle(ctx, q); err != nil {
+			return err
+		}
+	}
 	a := &authz.Ask{Action: action, Resource: k.ARN, Account: k.Account, Policy: k.CompiledPolicy(), Keys: q, NoRCP: k.Manager == key.ManagerAWS}
 	if k.HasGrants {
 		var err error
@@ -162,6 +170,11 @@ func (s *Service) refresh(ctx context.Context, q *conditions, ref key.Ref, a *au
 		return about(ref.ARN(), err)
 	}
 	q.key, a.Policy = k, k.CompiledPolicy()
+	if isEnding(a.Action) {
+		if err := s.idle(ctx, q); err != nil {
+			return err
+		}
+	}
 	a.Grants, err = s.keys.Granted(ctx, k, names(q.caller)...)
 	return err
 }

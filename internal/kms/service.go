@@ -27,12 +27,15 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"coffer/internal/authn"
 	"coffer/internal/authz"
 	"coffer/internal/identity"
 	"coffer/internal/key"
+	"coffer/internal/meter"
 	"coffer/internal/policy"
+	"coffer/internal/quota"
 )
 
 // source is the service as the trail names it.
@@ -40,11 +43,14 @@ const source = "kms.amazonaws.com"
 
 // A Config holds what a Service needs.
 type Config struct {
-	Keys       *key.Keys    // required
-	Gate       *authz.Gate  // required
-	Principals Principals   // required
-	Rand       io.Reader    // of data keys and random bytes; crypto/rand if nil
-	Log        *slog.Logger // gets what clients are not told; discarded if nil
+	Keys       *key.Keys        // required
+	Gate       *authz.Gate      // required
+	Principals Principals       // required
+	Meter      *meter.Meter     // counts the use of keys; nil counts nothing
+	Quotas     *quota.Limiter   // nil limits nothing
+	Now        func() time.Time // calendar time; time.Now if nil
+	Rand       io.Reader        // of data keys and random bytes; crypto/rand if nil
+	Log        *slog.Logger     // gets what clients are not told; discarded if nil
 }
 
 // Principals know the users and roles of this server. Package identity implements
@@ -71,13 +77,20 @@ type Service struct {
 	keys       *key.Keys
 	gate       *authz.Gate
 	principals Principals
+	meter      *meter.Meter
+	quotas     *quota.Limiter
+	now        func() time.Time
 	rand       io.Reader
 	log        *slog.Logger
 }
 
 // New returns a service for the keys of cfg.
 func New(cfg Config) *Service {
-	s := &Service{keys: cfg.Keys, gate: cfg.Gate, principals: cfg.Principals, rand: cfg.Rand, log: cfg.Log}
+	s := &Service{keys: cfg.Keys, gate: cfg.Gate, principals: cfg.Principals, meter: cfg.Meter, quotas: cfg.Quotas,
+		now: cfg.Now, rand: cfg.Rand, log: cfg.Log}
+	if s.now == nil {
+		s.now = time.Now
+	}
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
@@ -94,15 +107,23 @@ const (
 	changes = false
 )
 
-// run runs one operation as one call. The error of act reaches the trail and the
+// run runs one operation as one call: within the quotas, recorded, and counted if it
+// succeeds. The error of act reaches the trail and the
 // client as the same *awserr.Error.
 func run[Output any](ctx context.Context, s *Service, c *authn.Caller, name string, readOnly bool, act func(*authz.Call) (*Output, error)) (*Output, error) {
-	return authz.Run(ctx, s.gate, c, authz.Operation{Source: source, Name: name, ReadOnly: readOnly},
+	var made *authz.Call
+	out, err := authz.Run(ctx, s.gate, c, authz.Operation{Source: source, Name: name, ReadOnly: readOnly},
 		func(err error) error { return s.answer(ctx, c, name, err) },
 		func(call *authz.Call) (*Output, error) {
+			made = call
 			call.Watch()
+			if err := s.admit(c, name); err != nil {
+				return nil, err
+			}
 			return act(call)
 		})
+	s.count(ctx, c, name, made, err)
+	return out, err
 }
 
 // Refuse records a call of the operation name that its front refuses with err,

@@ -18,6 +18,7 @@ import (
 	"coffer/internal/key"
 	"coffer/internal/meta"
 	"coffer/internal/meta/mem"
+	"coffer/internal/meter"
 	"coffer/internal/organization"
 	"coffer/internal/rootseal"
 	"coffer/internal/trail"
@@ -132,7 +133,12 @@ func newBench(t testing.TB) *bench {
 	}
 	// Without Meta denials have no authorization ID, so that texts can be compared.
 	gate := authz.New(authz.Config{Trail: b.trail, Identities: b.identity, Organizations: b.chains, Now: now})
-	b.Service = New(Config{Keys: b.keys, Gate: gate, Principals: b.identity, Log: slog.New(slog.NewJSONHandler(b.log, nil))})
+	m, err := meter.Open(t.Context(), meter.Config{Meta: b.store, Now: now, FlushEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close(context.Background()) })
+	b.Service = New(Config{Keys: b.keys, Gate: gate, Principals: b.identity, Meter: m, Now: now, Log: slog.New(slog.NewJSONHandler(b.log, nil))})
 	return b
 }
 

@@ -53,7 +53,7 @@ func Operations() []Operation {
 		op("GenerateDataKeyWithoutPlaintext", (*kms.Service).GenerateDataKeyWithoutPlaintext),
 		missing("GenerateMac"),
 		op("GenerateRandom", (*kms.Service).GenerateRandom),
-		missing("GetKeyLastUsage"),
+		op("GetKeyLastUsage", (*kms.Service).GetKeyLastUsage),
 		op("GetKeyPolicy", (*kms.Service).GetKeyPolicy),
 		op("GetKeyRotationStatus", (*kms.Service).GetKeyRotationStatus),
 		missing("GetParametersForImport"),

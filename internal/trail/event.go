@@ -123,6 +123,16 @@ func (p *Params) Set(name string, value any) {
 	*p = append(*p, Param{name, value})
 }
 
+// Get returns the value of the parameter of that name, or nil.
+func (p Params) Get(name string) any {
+	for i := range p {
+		if p[i].Name == name {
+			return p[i].Value
+		}
+	}
+	return nil
+}
+
 // stamp gives an event that lacks them its time and its ID.
 func (ev *Event) stamp(now func() time.Time, random io.Reader) error {
 	if ev.Time.IsZero() {
