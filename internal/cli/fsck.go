@@ -36,13 +36,20 @@ coffer fsck --data /var/lib/coffer --deep --repair --json`)
 	fs.BoolVar(&opts.Deep, "deep", false, "open every body whose key is at hand, and compare it with its checksums")
 	fs.BoolVar(&opts.Repair, "repair", false, "mend what can be mended without a loss")
 	asJSON := fs.Bool("json", false, "print one JSON object")
+	var root config.Root
+	root.Flags(fs)
 	if exit, ok := e.parse(fs, args, 0); !ok {
 		return exit
 	}
+	if err := root.Resolve(fs, e.getenv); err != nil {
+		return e.misuse("fsck", err)
+	}
+	root.Ask = e.ask()
 	if v := e.getenv("COFFER_DATA"); v != "" && !fs.Changed("data") {
 		*data = v
 	}
 	cfg := checkConfig(*data)
+	cfg.Root = root
 	log, err := logger(e.stderr, cfg)
 	if err != nil {
 		return e.misuse("fsck", err)

@@ -31,6 +31,7 @@ func (e *environment) settings(fs *pflag.FlagSet, args []string) (*config.Server
 	if err := cfg.Resolve(fs, *file, e.getenv); err != nil {
 		return nil, e.misuse(fs.Name(), err), false
 	}
+	cfg.Root.Ask = e.ask()
 	return cfg, exitOK, true
 }
 
@@ -59,7 +60,10 @@ COFFER_ROOT_ACCESS_KEY_ID=AKIA... COFFER_ROOT_SECRET_ACCESS_KEY=... coffer serve
 
 func initialize(ctx context.Context, e *environment, args []string) int {
 	fs := e.flags("init [flags]", "Make a data directory: its root of trust, its account and its root access key.", `
-coffer init --data /var/lib/coffer --account 210987654321`)
+coffer init --data /var/lib/coffer --account 210987654321
+coffer init --root file,passphrase --root-passphrase-file /run/secrets/passphrase
+coffer init --root file,file:/mnt/other/coffer-root`)
+	spec := fs.StringArray("root", nil, "parts of the root of trust, `PART[,PART]...`; each further --root is a mirror (default file)")
 	cfg, exit, ok := e.settings(fs, args)
 	if !ok {
 		return exit
@@ -68,7 +72,12 @@ coffer init --data /var/lib/coffer --account 210987654321`)
 	if err != nil {
 		return e.misuse("init", err)
 	}
-	if err := server.Init(ctx, cfg, log); err != nil {
+	cfg.Root.Spec = *spec
+	err = server.Init(ctx, cfg, log)
+	if errors.Is(err, server.ErrRootSpec) {
+		return e.misuse("init", err)
+	}
+	if err != nil {
 		return e.failed("init", explain(err, cfg))
 	}
 	fmt.Fprintf(e.stdout, "%s is ready. Its root access key is in %s/credentials.\n", cfg.Data, cfg.Data)

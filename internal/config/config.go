@@ -51,6 +51,8 @@ type Server struct {
 	MinFree        int64 // bytes
 	RecoveryWindow time.Duration
 
+	Root Root
+
 	// RootAccessKeyID and RootSecretAccessKey set the account's root access
 	// key. They come from the environment alone: a command line can be read
 	// by other users of the machine.
@@ -83,6 +85,7 @@ func (c *Server) Flags(fs *pflag.FlagSet) {
 	fs.Int64Var(&c.CacheSize, "cache-size", 64<<20, "metadata cache in `bytes`")
 	fs.Int64Var(&c.MinFree, "min-free", 64<<20, "refuse writes below this much free space, in `bytes`")
 	fs.DurationVar(&c.RecoveryWindow, "recovery-window", 7*24*time.Hour, "keep the wrap that a re-keying replaced for this long")
+	c.Root.Flags(fs)
 }
 
 // Resolve fills every setting whose flag was not given from the environment and
@@ -111,6 +114,9 @@ func (c *Server) Resolve(fs *pflag.FlagSet, file string, getenv func(string) str
 		}
 	})
 	if err != nil {
+		return err
+	}
+	if err := c.Root.environment(getenv); err != nil {
 		return err
 	}
 	c.RootAccessKeyID = getenv("COFFER_ROOT_ACCESS_KEY_ID")

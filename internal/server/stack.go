@@ -31,7 +31,7 @@ import (
 	"coffer/internal/org"
 	"coffer/internal/organization"
 	"coffer/internal/rolesanywhere"
-	"coffer/internal/rootseal/file"
+	rootparts "coffer/internal/rootseal/parts"
 	"coffer/internal/s3"
 	"coffer/internal/sealed"
 	"coffer/internal/sts"
@@ -65,6 +65,9 @@ type Stack struct {
 	Org      *org.Service
 	Anywhere *rolesanywhere.Service
 	Authn    *authn.Authenticator
+
+	rootStore  *rootparts.Store
+	rootOpener *rootOpener
 
 	closers []func() error
 	log     *slog.Logger
@@ -169,15 +172,10 @@ func (s *Stack) lock(ctx context.Context, cfg *config.Server, create bool) (st s
 }
 
 func (s *Stack) openStores(ctx context.Context, cfg *config.Server) error {
-	rootStore, err := file.Open(file.Config{Dir: filepath.Join(s.Dir, rootDir)})
+	err := s.openRoot(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	s.Root, err = key.OpenRoot(ctx, key.RootConfig{Store: rootStore, Log: s.log, Create: s.IsNew})
-	if err != nil {
-		return fmt.Errorf("open root of trust: %w", err)
-	}
-	s.onClose(func() error { s.Root.Close(); return nil })
 	if !s.IsNew {
 		if err := checkRows(s.Dir); err != nil {
 			return fmt.Errorf("open metadata: %w", err)

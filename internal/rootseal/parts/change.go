@@ -58,7 +58,7 @@ func (s *Store) stage(ctx context.Context, next Set) error {
 		d.ID = hex.EncodeToString(id[:])
 	}
 	for _, set := range d.Sets {
-		if err := set.check(); err != nil {
+		if err := set.Check(); err != nil {
 			return err
 		}
 	}

@@ -86,7 +86,7 @@ func (d *description) check() error {
 	known := map[string]Part{}
 	for i := range d.Sets {
 		s := &d.Sets[i]
-		if err := s.check(); err != nil {
+		if err := s.Check(); err != nil {
 			return err
 		}
 		if i > 0 && (s.From <= d.Sets[i-1].From || s.Plain) {

@@ -114,7 +114,7 @@ func decodeRecord(b []byte) (*Set, [][]byte, error) {
 	if err := strict(text, set); err != nil {
 		return nil, nil, setErrorf("%v", err)
 	}
-	if err := set.check(); err != nil {
+	if err := set.Check(); err != nil {
 		return nil, nil, err
 	}
 	if len(rest) != len(set.Holders)*sealedSize {

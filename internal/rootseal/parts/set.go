@@ -70,8 +70,8 @@ func (s *Set) Part(id string) (Part, bool) {
 // Forgets reports whether the part can forget.
 func (p *Part) Forgets() bool { return p.Role != RoleGate }
 
-// check returns an error unless the set can be used.
-func (s *Set) check() error {
+// Check returns an error unless the set can be used.
+func (s *Set) Check() error {
 	switch {
 	case s.From == 0:
 		return setErrorf("a set from epoch 0")

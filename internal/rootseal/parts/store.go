@@ -434,3 +434,18 @@ func wipe(secrets []rootseal.Secret) {
 		clear(secrets[i][:])
 	}
 }
+
+// OpenGates opens every gate of the current parts, so that what they ask for is
+// asked for now. It returns the error of each gate that does not open.
+func (s *Store) OpenGates(ctx context.Context) error {
+	var err error
+	for _, p := range s.desc.parts() {
+		if p.Role != RoleGate || s.isLost(p.ID) {
+			continue
+		}
+		if _, e := s.gate(ctx, &p); e != nil {
+			err = errors.Join(err, fmt.Errorf("part %s: %w", p.ID, e))
+		}
+	}
+	return err
+}
