@@ -199,17 +199,19 @@ func (k *Keys) material(ctx context.Context, region string, id MaterialID) (mate
 		if err != nil {
 			return err
 		}
-		if _, err := getKey(r, ref); err != nil {
+		key, err := getKey(r, ref)
+		if err != nil {
 			return err
 		}
 		m = material{id: id, ref: ref, version: number}
-		return k.root.view(func(s *epochState) error {
+		err = k.root.view(func(s *epochState) error {
 			m.secret, err = s.unwrap(ref, number, row)
-			if err == nil && row.Body != nil {
-				m.body, err = openBody(&m.secret, row.Body, &wrapping{kindBody, ref, number, row.Material})
-			}
 			return err
 		})
+		if err == nil && row.Body != nil {
+			m.opened, err = openKey(key.Spec, &m.secret, row.Body, &wrapping{kindBody, ref, number, id})
+		}
+		return err
 	})
 	switch {
 	case errors.Is(err, ErrNotFound):

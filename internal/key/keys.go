@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"coffer/internal/keyspec"
 	"coffer/internal/meta"
 	"coffer/internal/policy"
 )
@@ -62,7 +63,7 @@ type material struct {
 	ref     Ref
 	version uint32
 	secret  Secret
-	body    []byte // material that is not 32 bytes; shared, and never changed
+	opened  *keyspec.Key // of a key that is not SpecSymmetricDefault; shared
 }
 
 type aliasName struct{ account, region, name string }
@@ -91,7 +92,12 @@ func Open(ctx context.Context, cfg Config) (*Keys, error) {
 		entries = defaultCacheEntries
 	}
 	k.keys = newCache[Ref, *Key](entries, nil)
-	k.materials = newCache[materialAt](entries, func(m *material) { m.secret.Wipe() })
+	k.materials = newCache[materialAt](entries, func(m *material) {
+		m.secret.Wipe()
+		if m.opened != nil {
+			m.opened.Wipe()
+		}
+	})
 	k.subjects = newCache[subjectAt](entries, func(s *openSubject) { s.secret.Wipe() })
 	k.aliases = newCache[aliasName, string](entries, nil)
 	k.services = newCache[string](entries, (*Secret).Wipe)

@@ -58,4 +58,12 @@ for v in load("head.json"):
     assert len(head) == 48 + 40 * 1024 and head[:32].hex() == v["storeKey"]
     assert head[32:48].hex() == v["storeID"] and entry == bytes.fromhex(v["shardSecret"]) + be(v["generation"], 8)
 
+for v in load("xks.json"):
+    metadata, aad = bytes.fromhex(v["ciphertextMetadata"]), bytes.fromhex(v["aad"])
+    k = hkdf(bytes.fromhex(v["material"]), metadata, b"coffer/v1/xks/" + v["account"].encode() + b"/" + v["keyId"].encode())
+    data = be(len(aad), 2) + aad + be(len(metadata), 1) + metadata
+    sealed = bytes.fromhex(v["ciphertext"]) + bytes.fromhex(v["authenticationTag"])
+    plain = AESGCM(k).decrypt(bytes.fromhex(v["initializationVector"]), sealed, data)
+    assert plain.hex() == v["plaintext"], v["name"]
+
 print("ok")
