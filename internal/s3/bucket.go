@@ -123,7 +123,7 @@ func (r *request) createBucket(in *CreateBucketInput) (*CreateBucketOutput, erro
 		return nil, invalidArgument("x-amz-object-ownership", in.ObjectOwnership, "Invalid x-amz-object-ownership header")
 	}
 	b := &object.Bucket{Name: in.Bucket, Account: r.c.Account, Region: region, Encryption: r.s.defaultEncryption()}
-	if b.Tags, err = checkTags(in.Tags, maxBucketTags); err != nil {
+	if b.Tags, err = checkBucketTags(in.Tags); err != nil {
 		return nil, err
 	}
 	if in.ObjectOwnership != object.BucketOwnerEnforced {

@@ -247,7 +247,7 @@ func (r *request) sealUpload(u *object.Upload, in *CompleteMultipartUploadInput)
 	}
 	return secret, &object.Sealing{
 		Mode: mode, Secret: *secret, KeyARN: u.Wrap.KeyARN, KeyBlob: u.Wrap.KeyBlob, Context: u.Wrap.Context,
-		ContextSent: u.Wrap.ContextSent, KeyMD5: u.Wrap.KeyMD5,
+		ContextSent: u.Wrap.ContextSent, KeyMD5: u.Wrap.KeyMD5, Part: u.Wrap.Part,
 	}, nil
 }
 

@@ -33,6 +33,13 @@ type KeyService interface {
 	// ResolveKey returns the ARN of the key that keyID names, whether or not the
 	// caller may use it. Nothing is decided or recorded.
 	ResolveKey(ctx context.Context, c *authn.Caller, keyID string) (keyARN string, err error)
+	// ShredBy returns the name of the pair of the encryption context that names the
+	// subjects of a key; empty if it has none, or there is no such key. Nothing is
+	// decided or recorded.
+	ShredBy(ctx context.Context, c *authn.Caller, keyID string) (name string, err error)
+	// Part names what of a key seals under an encryption context, if that can be
+	// destroyed alone; it is empty if that is the key as a whole.
+	Part(ctx context.Context, keyARN string, encryptionContext map[string]string) (string, error)
 	// Usable returns nil if the key may be used for an encryption context in the
 	// state that r sees, so that a write is decided again in its own transaction.
 	Usable(r meta.Reader, keyARN string, encryptionContext map[string]string) error

@@ -190,6 +190,10 @@ func (r *request) sealing(p *plan) (*object.Sealing, error) {
 			return nil, kmsError(err)
 		}
 	}
+	if err := r.subject(p, keyID); err != nil {
+		return nil, err
+	}
+	out.Mode = p.mode
 	out.Context = map[string]string{"aws:s3:arn": arn.Object(r.bucketName, r.key)}
 	if p.mode == sealed.ModeBucketKey {
 		out.Context["aws:s3:arn"] = arn.Bucket(r.bucketName)
@@ -204,6 +208,10 @@ func (r *request) sealing(p *plan) (*object.Sealing, error) {
 		return nil, kmsError(err)
 	}
 	out.Secret, out.KeyBlob, out.KeyARN = plain, blob, keyARN
+	if out.Part, err = r.s.keys.Part(r.ctx, keyARN, out.Context); err != nil {
+		out.Wipe()
+		return nil, kmsError(err)
+	}
 	return out, nil
 }
 

@@ -46,6 +46,20 @@ func checkTags(tags []Tag, limit int) ([]object.Tag, error) {
 	return out, nil
 }
 
+// checkBucketTags is checkTags for a bucket, where some names have a meaning.
+func checkBucketTags(tags []Tag) ([]object.Tag, error) {
+	checked, err := checkTags(tags, maxBucketTags)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tags {
+		if err := checkReservedTag(t); err != nil {
+			return nil, err
+		}
+	}
+	return checked, nil
+}
+
 // PutBucketTagging replaces a bucket's tags.
 func (s *Service) PutBucketTagging(ctx context.Context, c *authn.Caller, in *PutTaggingInput) error {
 	r := s.begin(ctx, c, "PutBucketTagging", managementWrite, in.Bucket, "", in.ExpectedBucketOwner)
@@ -62,7 +76,7 @@ func (r *request) setBucketTags(tags []Tag) error {
 	if err := r.authorize("s3:PutBucketTagging"); err != nil {
 		return err
 	}
-	checked, err := checkTags(tags, maxBucketTags)
+	checked, err := checkBucketTags(tags)
 	if err != nil {
 		return err
 	}

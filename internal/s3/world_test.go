@@ -69,7 +69,9 @@ func (kmsKeys) ResolveKey(_ context.Context, _ *authn.Caller, id string) (string
 	}
 	return "", errors.New("no such key")
 }
-func (kmsKeys) Usable(meta.Reader, string, map[string]string) error { return nil }
+func (kmsKeys) ShredBy(context.Context, *authn.Caller, string) (string, error)  { return "", nil }
+func (kmsKeys) Part(context.Context, string, map[string]string) (string, error) { return "", nil }
+func (kmsKeys) Usable(meta.Reader, string, map[string]string) error             { return nil }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
