@@ -165,3 +165,23 @@ func externalCipher(material *Secret, ref Ref, metadata []byte) cipher.AEAD {
 	}
 	return aead
 }
+
+// CheckExternal returns nil if the root of trust can be used: it encrypts and decrypts
+// under a key that is derived for that.
+func (k *Keys) CheckExternal() error {
+	secret, err := k.Derive("xks-health/v1")
+	if err != nil {
+		return err
+	}
+	defer secret.Wipe()
+	metadata := make([]byte, xksMetadataSize)
+	if _, err := io.ReadFull(k.rand, metadata); err != nil {
+		return fmt.Errorf("draw salt: %w", err)
+	}
+	const text = "health"
+	c := sealExternal(&secret, Ref{}, metadata, []byte(text), nil)
+	if plain, err := openExternal(&secret, Ref{}, c, nil); err != nil || string(plain) != text {
+		return errors.New("key: what was encrypted does not decrypt")
+	}
+	return nil
+}
