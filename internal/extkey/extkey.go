@@ -37,11 +37,10 @@ type Manager interface {
 
 // A Store says where the proxy of an external key store is, and what to sign with.
 type Store struct {
-	Endpoint    string // https:// and a host
-	Path        string // that ends in xks.PathSuffix
-	Region      string // of the KMS
-	AccessKeyID string
-	Secret      Secret
+	Endpoint   string // https:// and a host
+	Path       string // that ends in xks.PathSuffix
+	Region     string // of the KMS
+	Credential xks.Credential
 }
 
 // A Dialer returns the managers of stores.
@@ -56,29 +55,6 @@ type Dialer interface {
 
 // ErrEndpoint means that this server does not connect to an endpoint.
 var ErrEndpoint = errors.New("extkey: endpoint is not allowed")
-
-// A Secret is the secret access key of a proxy's credential. It prints as [secret].
-type Secret string
-
-const redacted = "[secret]"
-
-// String returns [secret].
-func (Secret) String() string { return redacted }
-
-// GoString returns [secret].
-func (Secret) GoString() string { return redacted }
-
-// Format writes [secret] for every verb.
-func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
-
-// MarshalJSON returns "[secret]".
-func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
-
-// MarshalText returns [secret].
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// Reveal returns the secret.
-func (s Secret) Reveal() string { return string(s) }
 
 // A Failure is one way in which a request to a proxy fails: the name of an error of
 // the API, or one of those below.

@@ -26,19 +26,19 @@ const (
 type Plaintext []byte
 
 // String returns [secret].
-func (Plaintext) String() string { return "[secret]" }
+func (Plaintext) String() string { return redacted }
 
 // GoString returns [secret].
-func (Plaintext) GoString() string { return "[secret]" }
+func (Plaintext) GoString() string { return redacted }
 
 // Format writes [secret], also for verbs such as %x.
-func (Plaintext) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[secret]") }
+func (Plaintext) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 
 // MarshalJSON returns "[secret]"; [Marshal] writes what it holds.
-func (Plaintext) MarshalJSON() ([]byte, error) { return []byte(`"[secret]"`), nil }
+func (Plaintext) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
 // MarshalText returns [secret]. A log asks for it.
-func (Plaintext) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
+func (Plaintext) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Wipe overwrites p with zeros.
 func (p Plaintext) Wipe() { clear(p) }

@@ -43,3 +43,10 @@ func (r *Rate) Take(now time.Time) bool {
 		}
 	}
 }
+
+// Continue takes over what o has taken, as r takes its place.
+func (r *Rate) Continue(o *Rate) {
+	if r != nil && o != nil {
+		r.full.Store(o.full.Load())
+	}
+}

@@ -19,18 +19,6 @@ const (
 	MaxSkew = 5 * time.Minute
 )
 
-// ValidAccessKeyID reports whether id can be that of a proxy credential: 20 to 30
-// letters A to Z and digits 2 to 7.
-func ValidAccessKeyID(id string) bool {
-	return len(id) >= 20 && len(id) <= 30 && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
-}
-
-// ValidSecret reports whether s can be the secret of a proxy credential: 43 to 64
-// characters of base64.
-func ValidSecret(s string) bool {
-	return len(s) >= 43 && len(s) <= 64 && isMadeOf(s, "/+=")
-}
-
 // A Signature is what a request says of its signature, before it is verified.
 type Signature struct {
 	AccessKeyID string

@@ -121,12 +121,12 @@ func (d *Dialer) Manager(s extkey.Store) (extkey.Manager, error) {
 	if err := d.Check(s.Endpoint); err != nil {
 		return nil, err
 	}
-	if !xks.ValidPath(s.Path) || !xks.ValidAccessKeyID(s.AccessKeyID) || !xks.ValidSecret(s.Secret.Reveal()) {
+	if !xks.ValidPath(s.Path) || !xks.ValidAccessKeyID(s.Credential.AccessKeyID) || !xks.ValidSecret(s.Credential.Secret.Reveal()) {
 		return nil, errors.New("proxy: store has a malformed path or credential")
 	}
 	return &manager{
 		dialer: d, endpoint: s.Endpoint, host: s.Endpoint[len(schemeOf(s.Endpoint)):], path: s.Path,
-		signer: sigv4.NewSigner(s.AccessKeyID, s.Secret.Reveal(), s.Region, xks.SigningService), rate: xks.NewRate(d.cfg.Rate),
+		signer: sigv4.NewSigner(s.Credential.AccessKeyID, s.Credential.Secret.Reveal(), s.Region, xks.SigningService), rate: xks.NewRate(d.cfg.Rate),
 	}, nil
 }
 

@@ -50,7 +50,7 @@ func dial(t *testing.T, cfg Config, endpoint string) extkey.Manager {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Close)
-	m, err := d.Manager(extkey.Store{Endpoint: endpoint, Path: "/p/kms/xks/v1", Region: "eu-west-1", AccessKeyID: testKeyID, Secret: testSecret})
+	m, err := d.Manager(extkey.Store{Endpoint: endpoint, Path: "/p/kms/xks/v1", Region: "eu-west-1", Credential: xks.Credential{AccessKeyID: testKeyID, Secret: testSecret}})
 	if err != nil {
 		t.Fatal(err)
 	}
