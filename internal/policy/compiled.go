@@ -68,12 +68,26 @@ func compileAction(s string) (action, string) {
 
 // matchesAction reports whether the request's action is one of r's.
 func (r *rule) matchesAction(e *evaluator) bool {
+	if e.naming && !r.deny {
+		return r.namesAction(e)
+	}
 	for i := range r.actions {
 		if r.actions[i].match(e.action) {
 			return !r.notAction
 		}
 	}
 	return r.notAction
+}
+
+// namesAction reports whether the request's action stands among r's without a
+// wildcard.
+func (r *rule) namesAction(e *evaluator) bool {
+	for i := range r.actions {
+		if a := &r.actions[i]; a.shape == shapeExact && a.text == string(e.action) {
+			return !r.notAction
+		}
+	}
+	return false
 }
 
 func (a *action) match(s []byte) bool {

@@ -318,6 +318,8 @@ func (e *evaluator) needsSession() bool {
 func (e *evaluator) identity(a *answers) Match {
 	in, p := e.in, &e.in.Principal
 	switch {
+	case e.named && (p.Type == Root || p.Type == Federated && isRoot(p.User, p.Account)):
+		return Match{} // no policy is attached to it that could name the action
 	case p.Type == Root:
 		return Match{Layer: LayerRoot, Effect: Allow}
 	case p.Type == Federated && isRoot(p.User, p.Account):

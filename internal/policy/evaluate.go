@@ -21,6 +21,8 @@ type evaluator struct {
 	text          []byte   // scratch: a pattern with its variables filled in
 	singles       [2]Named // the resource policy and the boundary
 	slow          *slow    // nil in Evaluate
+	named         bool     // the action must be named, see mustName
+	naming        bool     // and the policies that are scanned must name it
 }
 
 var evaluators = sync.Pool{New: func() any {
@@ -32,8 +34,19 @@ func begin(in *Input) (*evaluator, bool) {
 	e := evaluators.Get().(*evaluator)
 	e.in = in
 	e.hasBoundary = in.Principal.HasBoundary || in.Boundary != nil
-	return e, e.setAction(in.Action)
+	ok := e.setAction(in.Action)
+	e.named, e.naming = ok && mustName(e.action), false
+	return e, ok
 }
+
+// mustName reports whether only a statement that names the action in full allows it:
+// no wildcard does, no NotAction, and being root neither. The statement must stand in
+// an identity policy of the user or the role; the policies that limit, such as a
+// boundary or an SCP, may use wildcards.
+//
+// It is so for what can't be taken back and has no waiting period: nobody has the
+// right to it who was not given exactly that.
+func mustName(action []byte) bool { return string(action) == "coffer:shrednow" }
 
 // end gives e back and lets go of what it refers to.
 func (e *evaluator) end() {
@@ -143,6 +156,7 @@ func (e *evaluator) scan(layer Layer, policies []Named, level int, byName bool) 
 	if e.slow != nil {
 		e.slow.level = level
 	}
+	e.naming = e.named && layer == LayerIdentity
 	for i := range policies {
 		e.scanPolicy(layer, &policies[i], i, byName, &f)
 		if f.denied() && e.slow == nil {
