@@ -96,7 +96,8 @@ func (b *burial) key(tx meta.Txn, ref Ref) (*Tombstone, error) {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
 	b.touched = append(b.touched, ref)
-	tomb := tombstoneRow{Manager: row.Manager, Destroyed: b.now, Epoch: b.epoch}
+	tomb := tombstoneRow{Manager: row.Manager, Destroyed: b.now, Epoch: b.epoch,
+		Created: row.Created, Scheduled: row.scheduled(), Rotated: row.rotated(), Spec: row.Spec}
 	gone := [][]byte{keyKey(ref), destroyingKey(ref)}
 	err = versions(tx, ref, func(number uint32, v *versionRow) error {
 		tomb.Materials = append(tomb.Materials, v.Material)

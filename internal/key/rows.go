@@ -175,6 +175,10 @@ type tombstoneRow struct {
 	Destroyed int64        `cbor:"2,keyasint"`
 	Epoch     uint64       `cbor:"3,keyasint"`
 	Materials []MaterialID `cbor:"4,keyasint"`
+	Created   int64        `cbor:"5,keyasint,omitempty"`
+	Scheduled int64        `cbor:"6,keyasint,omitempty"` // when its deletion was; 0 if it had no waiting period
+	Rotated   []int64      `cbor:"7,keyasint,omitempty"` // when versions beside the first became current
+	Spec      string       `cbor:"8,keyasint,omitempty"`
 }
 
 // A serviceRow is the SSE-S3 service key of an account, wrapped under its leaf.
