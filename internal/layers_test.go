@@ -20,7 +20,7 @@ const prefix = "coffer/internal/"
 var floors = []string{
 	// Formats: pure functions on bytes. No I/O, no clock, no randomness of
 	// their own, no logging.
-	"arn awserr awsjson awsquery checksum hashchain iac keyblob keywrap policy receipt restxml sealed sigv4 xks",
+	"arn awserr awsjson awsquery checksum hashchain iac keyblob keywrap policy receipt restxml sealed shamir sigv4 xks",
 	// Stores: interfaces to the outside, and one package per implementation.
 	"durable meta meta/* blob blob/* rootseal rootseal/* extkey extkey/*",
 	// Domains: the rules. They see stores only as interfaces.
