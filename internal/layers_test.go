@@ -20,13 +20,13 @@ const prefix = "coffer/internal/"
 var floors = []string{
 	// Formats: pure functions on bytes. No I/O, no clock, no randomness of
 	// their own, no logging.
-	"arn awserr awsjson awsquery checksum hashchain iac keyblob keywrap policy receipt restxml sealed shamir sigv4 xks",
+	"arn awserr awsjson awsquery backupset checksum hashchain iac keyblob keywrap policy receipt restxml sealed shamir sigv4 xks",
 	// Stores: interfaces to the outside, and one package per implementation.
-	"durable meta meta/* blob blob/* rootseal rootseal/* extkey extkey/*",
+	"durable meta meta/* blob blob/* archive archive/* rootseal rootseal/* extkey extkey/*",
 	// Domains: the rules. They see stores only as interfaces.
-	"revision calendar identity organization anchor keyspec key meter object quota trail guard access",
+	"revision calendar identity organization anchor keyspec key meter object quota trail guard access backup",
 	// Services: the operations, authorized and recorded.
-	"authn authz admin iam kms s3 sts org rolesanywhere cloudtrail",
+	"authn authz admin iam kms s3 sts org rolesanywhere xksproxy cloudtrail",
 	// Fronts: wire protocols and pages.
 	"s3api targetapi kmsapi iamapi orgapi anywhereapi xksapi console opsapi",
 	// Programs.
@@ -56,13 +56,15 @@ var uses = map[string]string{
 	"org":           "authn authz",
 	"rolesanywhere": "authn authz",
 	"cloudtrail":    "authn authz",
+	"xksproxy":      "authn authz",
 	"meta/*":        "meta",
 	"blob/*":        "blob durable",
+	"archive/*":     "archive durable",
 	"rootseal/*":    "rootseal durable",
 	"extkey/*":      "extkey",
 	"kmsapi":        "targetapi",
 	"orgapi":        "targetapi",
-	"server":        "config meta/* blob/* rootseal/* extkey/*",
+	"server":        "config meta/* blob/* archive/* rootseal/* extkey/*",
 	"cli":           "config server bench",
 }
 

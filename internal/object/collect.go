@@ -71,7 +71,7 @@ func (s *Store) collect(ctx context.Context) {
 // the replaced wraps whose recovery window has passed, and the blobs of writes
 // that failed. It goes on after an
 // error and returns the first. The collector calls it every ten seconds; several
-// at once do no harm.
+// at once do no harm. While somebody holds content, see Hold, it stays.
 func (s *Store) Collect(ctx context.Context) error {
 	first := firstError(s.purgeBuckets(ctx), firstError(s.pruneWraps(ctx), s.dropGivenUp(ctx)))
 	before := s.now().Add(-readGrace).UnixMilli()
@@ -94,12 +94,16 @@ func (s *Store) Collect(ctx context.Context) error {
 		if len(batch) == 0 {
 			break
 		}
+		if !s.pins.beginRemoval() {
+			break // somebody holds it; later
+		}
 		for _, it := range batch {
 			if it.g.Since <= before && s.pins.condemn(it.id) {
 				done = append(done, it)
 			}
 		}
 		first = firstError(first, s.eraseAll(ctx, done))
+		s.pins.endRemoval()
 		last := batch[len(batch)-1].id
 		after = append(garbageRow(last), 0)
 	}

@@ -6,6 +6,11 @@ import "sync"
 type pins struct {
 	mu    sync.Mutex       // guards count
 	count map[sealedID]int // readers; -1 while the collector removes it
+
+	// removing is held for reading while the collector removes content, and for
+	// writing to count holds.
+	removing sync.RWMutex
+	holds    int // of those that read a state of the rows for a while
 }
 
 // add counts a reader. It returns false if the content is being removed.
@@ -52,3 +57,31 @@ func (p *pins) spare(id sealedID) {
 	defer p.mu.Unlock()
 	delete(p.count, id)
 }
+
+// Hold keeps the bytes of everything that is deleted from now on, until release is
+// called: whoever reads one state of the rows after Hold returned finds every blob
+// that they name. Release it soon: what is deleted meanwhile takes its space.
+func (s *Store) Hold() (release func()) {
+	p := &s.pins
+	p.removing.Lock()
+	p.holds++
+	p.removing.Unlock()
+	return sync.OnceFunc(func() {
+		p.removing.Lock()
+		p.holds--
+		p.removing.Unlock()
+	})
+}
+
+// beginRemoval reports whether content may be removed now. If so, end it with
+// endRemoval: until then nobody holds content.
+func (p *pins) beginRemoval() bool {
+	p.removing.RLock()
+	if p.holds > 0 {
+		p.removing.RUnlock()
+		return false
+	}
+	return true
+}
+
+func (p *pins) endRemoval() { p.removing.RUnlock() }
