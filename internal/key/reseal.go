@@ -1,0 +1,62 @@
+package key
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Reseal changes the epoch without puncturing a leaf: everything opens as before,
+// under a fresh root, and the old root is destroyed in every store. It returns the
+// new epoch. It is what makes a copy of the old root void, and what moves the root
+// to other parts.
+//
+// The new epoch is read back and proven before the old one is destroyed. After an
+// error the epoch may or may not have changed; the next call, or the next OpenRoot,
+// first finds out.
+func (r *Root) Reseal(ctx context.Context) (uint64, error) {
+	return r.reseal(ctx, nil)
+}
+
+func (r *Root) reseal(ctx context.Context, survivors func(old, next *epochState) error) (uint64, error) {
+	r.change.Lock()
+	defer r.change.Unlock()
+	if r.state == nil {
+		return 0, errors.New("key: root of trust is closed")
+	}
+	if r.unsettled {
+		s, err := r.settle(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("settle root of trust: %w", err)
+		}
+		r.replace(s)
+	}
+	none := []leaf{} // not nil, which would stand for any
+	next, touched, err := r.advance(r.state, none)
+	if err != nil {
+		return 0, err
+	}
+	back, err := r.commit(ctx, r.state, next, touched, none, survivors)
+	next.head.wipe()
+	if err != nil {
+		return 0, err
+	}
+	r.replace(back)
+	r.log.Info("epoch changed", "epoch", back.number, "leaves", 0, "shards", 0)
+	return back.number, nil
+}
+
+// Reseal is [Root.Reseal] for a root that serves keys: it also brings the rows to
+// the new epoch, and opens a sample of the key versions from it before the old one
+// is destroyed.
+func (k *Keys) Reseal(ctx context.Context) (uint64, error) {
+	k.destroy.Lock()
+	defer k.destroy.Unlock()
+	k.epochs.Lock()
+	defer k.epochs.Unlock()
+	epoch, err := k.root.reseal(ctx, k.survivors(ctx, nil))
+	if err != nil {
+		return 0, fmt.Errorf("change epoch: %w", err)
+	}
+	return epoch, k.adoptLocked(ctx)
+}
