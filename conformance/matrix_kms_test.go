@@ -132,6 +132,7 @@ var kmsRows = []row{
 	kmsRow("GenerateDataKey", about("KeySpec", "AES_256")),
 	kmsRow("GenerateDataKeyWithoutPlaintext", about("KeySpec", "AES_256")),
 	kmsAny("GenerateRandom", map[string]any{"NumberOfBytes": 8}),
+	kmsRow("GetKeyLastUsage", about()),
 	kmsRow("GetKeyPolicy", about()),
 	kmsRow("GetKeyRotationStatus", about()),
 	kmsAny("ListAliases", map[string]any{}),

@@ -32,6 +32,7 @@ var opsRows = []row{
 	opsRow("AdvanceClock", "POST", "dev/clock", `{"advance":"1s"}`),
 	opsRow("ConfirmClock", "POST", "clock/confirm", ""),
 	opsRow("GetClock", "GET", "clock", ""),
+	opsRow("GetUsage", "GET", "usage?account="+homeAccount, ""),
 	opsRow("CreateAccount", "POST", "accounts", `{"name":"new"}`),
 	opsRow("ListAccounts", "GET", "accounts", ""),
 	{operation: "IssueSession", rootOnly: true, foreign: "NoSuchEntity", make: func(*matrix) (wire, []right) {

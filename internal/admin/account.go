@@ -10,6 +10,7 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/authz"
 	"coffer/internal/awserr"
+	"coffer/internal/backup"
 	"coffer/internal/identity"
 	"coffer/internal/meta"
 	"coffer/internal/organization"
@@ -25,6 +26,10 @@ var answers = []struct {
 	{organization.ErrAccountExists, 409, "AccountAlreadyExistsException", "Another account has this name or ID."},
 	{organization.ErrEmailExists, 409, "EmailAlreadyExistsException", "Another account has this e-mail address."},
 	{organization.ErrTooManyAccounts, 400, "LimitExceededException", "The organization can't hold more accounts."},
+	{backup.ErrBusy, 400, "LimitExceededException", "As many backups are under way as may be. One that nobody asks for ends after five minutes."},
+	{backup.ErrNotUnderWay, 404, "ResourceNotFoundException", "The backup is not under way any more: it ended, or nobody asked for the rest of it for five minutes."},
+	{backup.ErrOrder, 400, "ValidationException", "The pages of a backup are asked for in order, and files by the page that names them."},
+	{meta.ErrCorrupt, 500, "DataIntegrityException", "A row of the metadata is damaged: run coffer fsck. The server's log names the row."},
 	{organization.ErrInvalid, 400, "ValidationException", "id must be 12 digits, and email an address of 6 to 64 characters."},
 }
 

@@ -13,8 +13,11 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/authz"
 	"coffer/internal/awserr"
+	"coffer/internal/backup"
 	"coffer/internal/calendar"
+	"coffer/internal/key"
 	"coffer/internal/meta"
+	"coffer/internal/meter"
 	"coffer/internal/organization"
 )
 
@@ -33,7 +36,12 @@ type Config struct {
 	Advanced func(context.Context) error
 	// Organizations has the accounts.
 	Organizations *organization.Store
-	Log           *slog.Logger
+	// Meter and Keys tell how keys are used and kept.
+	Meter *meter.Meter
+	Keys  *key.Keys
+	// Backups makes the backups of the server.
+	Backups *backup.Backups
+	Log     *slog.Logger
 }
 
 // A Service administers the server. It is safe for concurrent use. Its errors are

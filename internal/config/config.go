@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"coffer/internal/quota"
 )
 
 // A Server holds the settings of coffer serve. Every field has a flag, an
@@ -51,6 +53,11 @@ type Server struct {
 	MinFree        int64 // bytes
 	RecoveryWindow time.Duration
 
+	// KMSQuotas are the request quotas of the key service. Resolve sets them from
+	// kmsQuotas.
+	KMSQuotas *quota.Config
+	kmsQuotas []string
+
 	Root Root
 
 	// RootAccessKeyID and RootSecretAccessKey set the account's root access
@@ -84,6 +91,7 @@ func (c *Server) Flags(fs *pflag.FlagSet) {
 	fs.DurationVar(&c.DrainTimeout, "drain-timeout", 30*time.Second, "wait this long for requests when stopping")
 	fs.Int64Var(&c.CacheSize, "cache-size", 64<<20, "metadata cache in `bytes`")
 	fs.Int64Var(&c.MinFree, "min-free", 64<<20, "refuse writes below this much free space, in `bytes`")
+	fs.StringSliceVar(&c.kmsQuotas, "kms-quotas", []string{"off"}, "request quotas of KMS: off, aws, and `NAME=RATE` (requests a second, or off) for single ones")
 	fs.DurationVar(&c.RecoveryWindow, "recovery-window", 7*24*time.Hour, "keep the wrap that a re-keying replaced for this long")
 	c.Root.Flags(fs)
 }
@@ -121,6 +129,9 @@ func (c *Server) Resolve(fs *pflag.FlagSet, file string, getenv func(string) str
 	}
 	c.RootAccessKeyID = getenv("COFFER_ROOT_ACCESS_KEY_ID")
 	c.RootSecretAccessKey = getenv("COFFER_ROOT_SECRET_ACCESS_KEY")
+	if c.KMSQuotas, err = quota.Parse(c.kmsQuotas); err != nil {
+		return fmt.Errorf("kms-quotas: %w", err)
+	}
 	if c.TrustedProxies, err = parseNetworks(c.proxies); err != nil {
 		return fmt.Errorf("trusted-proxy: %w", err)
 	}

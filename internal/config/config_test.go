@@ -54,6 +54,8 @@ func TestRefused(t *testing.T) {
 		{name: "file that is no mapping", file: "- a\n"},
 		{name: "bad duration", env: map[string]string{"COFFER_IDLE_TIMEOUT": "soon"}},
 		{name: "short account", args: []string{"--account", "12"}},
+		{name: "quota without a name", args: []string{"--kms-quotas", "aws,5"}},
+		{name: "quota of nothing", file: "kms-quotas: [aws, MakeCoffee=5]\n"},
 		{name: "region", args: []string{"--region", "Moon"}},
 		{name: "half of a key pair", args: []string{"--tls-cert", "x"}},
 		{name: "client certificates without TLS", args: []string{"--tls-client-ca", "x"}},

@@ -51,6 +51,29 @@ func (m *Metrics) Gauge(name, help string, value func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 }
 
+// Counters adds counters with labels that a part of the server keeps itself. each
+// calls its argument for every one of them, with the values of the labels, which come
+// from a fixed set.
+func (m *Metrics) Counters(name, help string, labels []string, each func(yield func(value float64, of ...string))) {
+	m.registry.MustRegister(&counters{prometheus.NewDesc(name, help, labels, nil), each})
+}
+
+// counters is a collector of counters that are kept elsewhere.
+type counters struct {
+	desc *prometheus.Desc
+	each func(func(float64, ...string))
+}
+
+// Describe implements prometheus.Collector.
+func (c *counters) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+// Collect implements prometheus.Collector.
+func (c *counters) Collect(to chan<- prometheus.Metric) {
+	c.each(func(value float64, of ...string) {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.CounterValue, value, of...)
+	})
+}
+
 // Observe counts one request.
 func (m *Metrics) Observe(api, operation string, status int, took time.Duration, in, out int64) {
 	m.requests.WithLabelValues(api, operation, strconv.Itoa(status)).Inc()

@@ -22,7 +22,7 @@ type Operation struct {
 // Operations returns the routing table of the administration: all that needs a
 // signature. Health and metrics need none, and are not among them.
 func Operations() []Operation {
-	return []Operation{
+	return append(backupOperations(), []Operation{
 		{"AdvanceClock", http.MethodPost, "dev/clock", withBody(`{"advance":"168h"}`, func(h *Handler, ctx context.Context, c *authn.Caller, in *admin.AdvanceClockInput) (*admin.ClockState, error) {
 			return h.cfg.Admin.AdvanceClock(ctx, c, in)
 		})},
@@ -35,10 +35,14 @@ func Operations() []Operation {
 		{"CreateAccount", http.MethodPost, accountsPath, withBody(`{"name":"staging"}`, (*Handler).createAccount)},
 		{"ListAccounts", http.MethodGet, accountsPath, plain((*Handler).listAccounts)},
 		{"IssueSession", http.MethodPost, "sessions", withBody(`{"principal":"arn:aws:iam::123456789012:user/alice"}`, (*Handler).issueSession)},
+		{"GetUsage", http.MethodGet, "usage", plain(func(h *Handler, r *http.Request, c *authn.Caller, _ string) (*admin.GetUsageOutput, error) {
+			q := r.URL.Query()
+			return h.cfg.Admin.GetUsage(r.Context(), c, &admin.GetUsageInput{Month: q.Get("month"), Account: q.Get("account"), Key: q.Get("key"), After: q.Get("after")})
+		})},
 		{"ExplainDecision", http.MethodGet, "decisions/", plain(func(h *Handler, r *http.Request, c *authn.Caller, id string) (*authz.Explanation, error) {
 			return h.cfg.Admin.ExplainDecision(r.Context(), c, id)
 		})},
-	}
+	}...)
 }
 
 // matches reports whether a request selects the row, and returns the ID in its path.

@@ -137,8 +137,8 @@ func digestError(d *object.DigestError) *awserr.Error {
 		With("CalculatedDigest", base64.StdEncoding.EncodeToString(d.Calculated))
 }
 
-// kmsError words what KMS answered as S3 does: the code gets the prefix KMS,
-// and a denial is S3's own.
+// kmsError words what KMS answered as S3 does: the code gets the prefix KMS, a denial
+// is S3's own, and a throttled call is one that clients send again.
 //
 // Source: recorded answers of Amazon S3, February 2026; AWS DataSync User Guide,
 // "Accessing S3 buckets using server-side encryption", read 2026-11-21.
@@ -150,6 +150,8 @@ func kmsError(err error) error {
 	switch {
 	case e.Code == "AccessDeniedException":
 		return awserr.New(403, "AccessDenied", "%s", e.Message).Because(err)
+	case e.Code == "ThrottlingException":
+		return awserr.New(503, "SlowDown", "Please reduce your request rate for operations involving AWS KMS.").Because(err)
 	case e.Status >= 500:
 		return awserr.New(503, "ServiceUnavailable", "KMS can't answer now. Please try again.").Because(err)
 	case strings.HasPrefix(e.Code, "KMS."):

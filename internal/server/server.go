@@ -17,7 +17,9 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/config"
 	"coffer/internal/meta"
+	"coffer/internal/meter"
 	"coffer/internal/opsapi"
+	"coffer/internal/quota"
 )
 
 // sweepEvery is how often keys whose waiting period is over are looked for, and
@@ -103,7 +105,7 @@ func newOps(s *Stack, cfg *config.Server, w *worker) *opsapi.Handler {
 	return opsapi.New(opsapi.Config{
 		Admin: admin.New(admin.Config{
 			Gate: s.Gate, Clock: s.Clock, Account: cfg.Account, DevClock: s.DevClock, Advanced: w.sweep,
-			Organizations: s.Orgs, Log: s.log,
+			Organizations: s.Orgs, Meter: s.Meter, Keys: s.Keys, Log: s.log,
 		}),
 		Sessions:        s.STS,
 		Authenticate:    func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, "coffer", r) },
@@ -133,6 +135,20 @@ func newWorker(s *Stack) *worker {
 	m.Counter("coffer_blob_syncs_total", "Syncs of blob files and directories.", func() float64 { return float64(s.Blobs.Stats().Syncs) })
 	m.Counter("coffer_blob_bytes_total", "Bytes written to blob files.", func() float64 { return float64(s.Blobs.Stats().BytesWritten) })
 	m.Gauge("coffer_root_epoch", "Number of the current epoch of the root of trust.", func() float64 { return float64(s.Root.Epoch()) })
+	m.Counters("coffer_kms_calls_total", "Calls to the key service that succeeded, those of S3 included, by operation and by what AWS bills them as. They show within 5 s.",
+		[]string{"operation", "billing_class"}, func(yield func(float64, ...string)) {
+			s.Meter.Totals(func(t meter.Total, n uint64) { yield(float64(n), t.Operation, t.Class.String()) })
+		})
+	m.Counters("coffer_kms_throttled_total", "Calls to the key service that were refused above a request quota, by quota.",
+		[]string{"quota"}, func(yield func(float64, ...string)) {
+			for _, class := range quota.Classes() {
+				if n := s.Quotas.Throttled(class); n > 0 {
+					yield(float64(n), class.String())
+				}
+			}
+		})
+	m.Counter("coffer_kms_uncounted_calls_total", "Calls to the key service that are missing in its usage, because too many waited to be written.",
+		func() float64 { return float64(s.Meter.Dropped()) })
 	return w
 }
 

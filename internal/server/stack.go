@@ -27,9 +27,11 @@ import (
 	"coffer/internal/meta"
 	"coffer/internal/meta/pebble"
 	"coffer/internal/meta/sealrows"
+	"coffer/internal/meter"
 	"coffer/internal/object"
 	"coffer/internal/org"
 	"coffer/internal/organization"
+	"coffer/internal/quota"
 	"coffer/internal/rolesanywhere"
 	rootparts "coffer/internal/rootseal/parts"
 	"coffer/internal/s3"
@@ -57,6 +59,8 @@ type Stack struct {
 	Clock    *calendar.Clock
 	Trail    *trail.Trail
 	Gate     *authz.Gate
+	Meter    *meter.Meter
+	Quotas   *quota.Limiter // nil if nothing is limited
 	Objects  *object.Store
 	KMS      *kms.Service
 	IAM      *iam.Service
@@ -239,7 +243,12 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 		return err
 	}
 	s.onClose(func() error { s.Objects.Close(); return nil })
-	s.KMS = kms.New(kms.Config{Keys: s.Keys, Gate: s.Gate, Principals: s.Identity, Log: s.log})
+	if s.Meter, err = meter.Open(ctx, meter.Config{Meta: s.Meta, Now: s.Clock.Now, Log: s.log}); err != nil {
+		return err
+	}
+	s.onClose(func() error { return s.Meter.Close(context.Background()) })
+	s.Quotas = quota.New(cfg.KMSQuotas, nil)
+	s.KMS = kms.New(kms.Config{Keys: s.Keys, Gate: s.Gate, Principals: s.Identity, Meter: s.Meter, Quotas: s.Quotas, Now: s.Clock.Now, Log: s.log})
 	s.IAM = iam.New(iam.Config{Identity: s.Identity, Gate: s.Gate, Organizations: s.Orgs, Now: s.Clock.Now, Log: s.log})
 	s.Org = org.New(org.Config{Organizations: s.Orgs, Gate: s.Gate, Log: s.log})
 	s.STS = sts.New(sts.Config{
