@@ -69,7 +69,8 @@ type Config struct {
 	// end does not count. Others may not be able to read it. It is read each
 	// time the helper is started.
 	PINFile string
-	// PIN returns the PIN, instead of PINFile. Its bytes are wiped.
+	// PIN returns the PIN each time the helper is started, instead of PINFile.
+	// Its bytes are wiped.
 	PIN func() ([]byte, error)
 	// Kind is what the keys are in the token.
 	Kind Kind
@@ -86,7 +87,7 @@ var kinds = map[string]Kind{"auto": KindAny, "generic": KindGeneric, "hmac": Kin
 
 // Parse decodes the description of a token:
 //
-//	module=PATH;token=LABEL;pin-file=PATH[;serial=NUMBER][;mode=vault|gate][;key=auto|generic|hmac|aes]
+//	module=PATH;token=LABEL[;serial=NUMBER][;mode=vault|gate][;key=auto|generic|hmac|aes][;pin-file=PATH]
 //
 // A value has % and two hexadecimal digits for a character that would end it.
 func Parse(text string) (Config, error) {
@@ -124,12 +125,49 @@ func Parse(text string) (Config, error) {
 			return Config{}, fmt.Errorf("pkcs11: unknown field %q, want module, token, serial, pin-file, mode or key", name)
 		}
 	}
-	for _, name := range []string{"module", "token", "pin-file"} {
+	for _, name := range []string{"module", "token"} {
 		if !seen[name] {
 			return Config{}, fmt.Errorf("pkcs11: %s is missing", name)
 		}
 	}
 	return c, c.check()
+}
+
+// The names of a part's settings.
+const (
+	SettingID     = "pkcs11-id"
+	SettingModule = "pkcs11-module"
+	SettingToken  = "pkcs11-token"
+	SettingSerial = "pkcs11-serial"
+	SettingKey    = "pkcs11-key"
+)
+
+// Settings returns the configuration and the ID of a vault or a gate as text, for the
+// description of the root's parts: everything but the PIN, its file and the helper.
+func (c *Config) Settings(id string) map[string]string {
+	s := map[string]string{SettingID: id, SettingModule: c.Module, SettingToken: c.Token}
+	if c.Serial != "" {
+		s[SettingSerial] = c.Serial
+	}
+	for name, kind := range kinds {
+		if kind == c.Kind {
+			s[SettingKey] = name
+		}
+	}
+	return s
+}
+
+// ParseSettings is the inverse of [Config.Settings]. It ignores other settings. The
+// caller adds the PIN.
+func ParseSettings(settings map[string]string) (c Config, id string, err error) {
+	c = Config{Module: settings[SettingModule], Token: settings[SettingToken], Serial: settings[SettingSerial]}
+	kind, ok := kinds[settings[SettingKey]]
+	if !ok {
+		return Config{}, "", fmt.Errorf("pkcs11: setting %s is %q", SettingKey, settings[SettingKey])
+	}
+	c.Kind = kind
+	id = settings[SettingID]
+	return c, id, errors.Join(c.check(), checkID(id))
 }
 
 func (c *Config) check() error {
@@ -138,8 +176,6 @@ func (c *Config) check() error {
 		return fmt.Errorf("pkcs11: module %q is not an absolute path", c.Module)
 	case c.Token == "" || len(c.Token) > MaxText || len(c.Serial) > MaxText:
 		return errors.New("pkcs11: a token without a label, or with one that is too long")
-	case c.PINFile == "" && c.PIN == nil:
-		return errors.New("pkcs11: no PIN, and no file with one")
 	}
 	return nil
 }
@@ -147,6 +183,9 @@ func (c *Config) check() error {
 // pin returns the PIN, which the caller wipes.
 func (c *Config) pin() ([]byte, error) {
 	if c.PIN == nil {
+		if c.PINFile == "" {
+			return nil, errors.New("no PIN, and no file with one")
+		}
 		pin, err := rootseal.ReadSecretFile(c.PINFile, MaxPIN)
 		if err != nil {
 			return nil, fmt.Errorf("read the PIN: %w", err)

@@ -13,17 +13,38 @@ func TestParse(t *testing.T) {
 		got.PINFile != want.PINFile || got.IsGate != want.IsGate || got.Kind != want.Kind {
 		t.Errorf("Parse = %+v, %v; want %+v", got, err, want)
 	}
-	if got, err := Parse("module=/m;token=t;pin-file=/p"); err != nil || got.IsGate || got.Kind != KindAny {
+	if got, err := Parse("module=/m;token=t"); err != nil || got.IsGate || got.Kind != KindAny {
 		t.Errorf("Parse = %+v, %v", got, err)
 	}
 	for _, text := range []string{
-		"", "module=/m", "module=/m;token=t", "module=m;token=t;pin-file=/p", "module=/m;token=;pin-file=/p",
+		"", "module=/m", "token=t", "module=m;token=t;pin-file=/p", "module=/m;token=;pin-file=/p",
 		"module=/m;token=t;pin-file=/p;", "module=/m;token=t;token=u;pin-file=/p", "module=/m;token=t;pin-file=/p;pin=1",
 		"module=/m;token=t;pin-file=/p;mode=x", "module=/m;token=t;pin-file=/p;key=x", "module=/m;token=%zz;pin-file=/p",
 		"module=/m;token=%00;pin-file=/p", "module=/m;token=" + strings.Repeat("t", MaxText+1) + ";pin-file=/p",
 	} {
 		if got, err := Parse(text); err == nil {
 			t.Errorf("Parse(%q) = %+v; want an error", text, got)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	for name, kind := range kinds {
+		want := Config{Module: "/m", Token: "t", Serial: "s", Kind: kind}
+		wantID := NewID()
+		settings := want.Settings(wantID)
+		settings["other"] = "x"
+		got, id, err := ParseSettings(settings)
+		if err != nil || id != wantID || got.Module != "/m" || got.Token != "t" || got.Serial != "s" || got.Kind != kind {
+			t.Errorf("ParseSettings of the kind %s = %+v, %q, %v; want %+v, %q", name, got, id, err, want, wantID)
+		}
+	}
+	want := Config{Module: "/m", Token: "t"}
+	for name := range want.Settings(NewID()) {
+		settings := want.Settings(NewID())
+		delete(settings, name)
+		if got, id, err := ParseSettings(settings); err == nil {
+			t.Errorf("ParseSettings without %s = %+v, %q; want an error", name, got, id)
 		}
 	}
 }

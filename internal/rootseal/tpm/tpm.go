@@ -23,6 +23,7 @@
 package tpm
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -33,6 +34,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"coffer/internal/rootseal"
 )
 
 var (
@@ -68,6 +71,9 @@ type Config struct {
 	// a newline at its end does not count. Empty means that it is empty, as it
 	// is on most machines.
 	OwnerAuthFile string
+	// OwnerAuth returns the authorization value for each call, instead of
+	// OwnerAuthFile. Its bytes are wiped.
+	OwnerAuth func() ([]byte, error)
 	// Timeout is how long one command may take; zero means 30 s.
 	Timeout time.Duration
 }
@@ -107,6 +113,21 @@ func (c *Config) check() error {
 	return nil
 }
 
+// ownerAuth returns the authorization value of the owner, which the caller wipes.
+func (c *Config) ownerAuth() (auth []byte, err error) {
+	switch {
+	case c.OwnerAuth != nil:
+		auth, err = c.OwnerAuth()
+	case c.OwnerAuthFile != "":
+		auth, err = rootseal.ReadSecretFile(c.OwnerAuthFile, maxOwnerAuth)
+	}
+	if err == nil && (len(auth) > maxOwnerAuth || bytes.IndexByte(auth, 0) >= 0) {
+		err = fmt.Errorf("a value with a zero byte, or of more than %d bytes", maxOwnerAuth)
+		clear(auth)
+	}
+	return auth, err
+}
+
 // An Identity is what a vault is found and opened with. It is made once and kept: who
 // loses it loses the vault. Who has it needs the TPM as well.
 type Identity struct {
@@ -135,24 +156,36 @@ func (Auth) MarshalJSON() ([]byte, error) { return []byte(`"` + hidden + `"`), n
 // LogValue implements [slog.LogValuer] and never shows the value.
 func (Auth) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// The names of an identity's settings.
+// The names of a part's settings.
 const (
+	SettingDevice = "tpm-device"
+	SettingSocket = "tpm-socket"
+
 	SettingID      = "tpm-id"
 	SettingAuth    = "tpm-auth" // kept from others, and not shown
 	SettingPrimary = "tpm-primary"
 )
 
-// Settings returns the identity as text, for the description of the root's parts.
-func (i *Identity) Settings() map[string]string {
-	return map[string]string{
+// Settings returns the place of the TPM and the identity of a vault as text, for the
+// description of the root's parts: everything but the owner's authorization.
+func (c *Config) Settings(i *Identity) map[string]string {
+	s := map[string]string{
 		SettingID:      hex.EncodeToString(i.ID[:]),
 		SettingAuth:    hex.EncodeToString(i.Auth[:]),
 		SettingPrimary: hex.EncodeToString(i.Primary[0][:]) + hex.EncodeToString(i.Primary[1][:]),
 	}
+	if c.Device != "" {
+		s[SettingDevice] = c.Device
+	} else {
+		s[SettingSocket] = c.Socket
+	}
+	return s
 }
 
-// ParseIdentity is the inverse of [Identity.Settings]. It ignores other settings.
-func ParseIdentity(settings map[string]string) (*Identity, error) {
+// ParseSettings is the inverse of [Config.Settings]. It ignores other settings. The
+// caller adds the owner's authorization, if there is one.
+func ParseSettings(settings map[string]string) (Config, *Identity, error) {
+	c := Config{Device: settings[SettingDevice], Socket: settings[SettingSocket]}
 	var i Identity
 	for name, places := range map[string][][]byte{
 		SettingID: {i.ID[:]}, SettingAuth: {i.Auth[:]}, SettingPrimary: {i.Primary[0][:], i.Primary[1][:]},
@@ -163,13 +196,13 @@ func ParseIdentity(settings map[string]string) (*Identity, error) {
 			want += len(p)
 		}
 		if err != nil || len(b) != want {
-			return nil, fmt.Errorf("tpm: setting %s is not %d hexadecimal digits", name, 2*want)
+			return Config{}, nil, fmt.Errorf("tpm: setting %s is not %d hexadecimal digits", name, 2*want)
 		}
 		for _, p := range places {
 			b = b[copy(p, b):]
 		}
 	}
-	return &i, nil
+	return c, &i, c.check()
 }
 
 // newIdentity draws an identity. No byte of its authorization value is zero: a TPM

@@ -68,13 +68,8 @@ func (v *Vault) begin(ctx context.Context) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if v.cfg.OwnerAuthFile != "" {
-		if v.auth, err = rootseal.ReadSecretFile(v.cfg.OwnerAuthFile, maxOwnerAuth); err != nil {
-			return fmt.Errorf("read the authorization of the TPM's owner: %w", err)
-		}
-		if bytes.IndexByte(v.auth, 0) >= 0 {
-			return errors.New("the authorization of the TPM's owner has a zero byte")
-		}
+	if v.auth, err = v.cfg.ownerAuth(); err != nil {
+		return fmt.Errorf("read the authorization of the TPM's owner: %w", err)
 	}
 	if v.wire, err = connect(&v.cfg); err != nil {
 		clear(v.auth)
