@@ -30,12 +30,12 @@ func TestParse(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	for name, kind := range kinds {
-		want := Config{Module: "/m", Token: "t", Serial: "s", Kind: kind}
+		want := Config{Module: "/m", Token: "t", Serial: "s", Kind: kind, PINFile: "/p"}
 		wantID := NewID()
 		settings := want.Settings(wantID)
 		settings["other"] = "x"
 		got, id, err := ParseSettings(settings)
-		if err != nil || id != wantID || got.Module != "/m" || got.Token != "t" || got.Serial != "s" || got.Kind != kind {
+		if err != nil || id != wantID || got.Module != "/m" || got.Token != "t" || got.Serial != "s" || got.Kind != kind || got.PINFile != "/p" {
 			t.Errorf("ParseSettings of the kind %s = %+v, %q, %v; want %+v, %q", name, got, id, err, want, wantID)
 		}
 	}

@@ -158,8 +158,9 @@ func (Auth) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // The names of a part's settings.
 const (
-	SettingDevice = "tpm-device"
-	SettingSocket = "tpm-socket"
+	SettingDevice        = "tpm-device"
+	SettingSocket        = "tpm-socket"
+	SettingOwnerAuthFile = "tpm-owner-auth-file"
 
 	SettingID      = "tpm-id"
 	SettingAuth    = "tpm-auth" // kept from others, and not shown
@@ -167,7 +168,7 @@ const (
 )
 
 // Settings returns the place of the TPM and the identity of a vault as text, for the
-// description of the root's parts: everything but the owner's authorization.
+// description of the root's parts: everything but the authorization of the TPM's owner.
 func (c *Config) Settings(i *Identity) map[string]string {
 	s := map[string]string{
 		SettingID:      hex.EncodeToString(i.ID[:]),
@@ -179,13 +180,16 @@ func (c *Config) Settings(i *Identity) map[string]string {
 	} else {
 		s[SettingSocket] = c.Socket
 	}
+	if c.OwnerAuthFile != "" {
+		s[SettingOwnerAuthFile] = c.OwnerAuthFile
+	}
 	return s
 }
 
 // ParseSettings is the inverse of [Config.Settings]. It ignores other settings. The
-// caller adds the owner's authorization, if there is one.
+// caller adds the authorization of the owner, if there is one and no file with it.
 func ParseSettings(settings map[string]string) (Config, *Identity, error) {
-	c := Config{Device: settings[SettingDevice], Socket: settings[SettingSocket]}
+	c := Config{Device: settings[SettingDevice], Socket: settings[SettingSocket], OwnerAuthFile: settings[SettingOwnerAuthFile]}
 	var i Identity
 	for name, places := range map[string][][]byte{
 		SettingID: {i.ID[:]}, SettingAuth: {i.Auth[:]}, SettingPrimary: {i.Primary[0][:], i.Primary[1][:]},
