@@ -3,7 +3,6 @@ package keyspec
 import (
 	"crypto/fips140"
 	"fmt"
-	"log/slog"
 	"sync"
 )
 
@@ -250,23 +249,3 @@ func use[T any](k *Key, usage, algorithm string, f func(T) ([]byte, error)) ([]b
 	}
 	return f(secret)
 }
-
-const redacted = "[secret]"
-
-// String returns [secret].
-func (*Key) String() string { return redacted }
-
-// GoString returns [secret].
-func (*Key) GoString() string { return redacted }
-
-// Format writes [secret], also for verbs such as %x and %d.
-func (*Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
-
-// MarshalJSON returns "[secret]".
-func (*Key) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
-
-// MarshalText returns [secret].
-func (*Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// LogValue returns [secret].
-func (*Key) LogValue() slog.Value { return slog.StringValue(redacted) }
