@@ -24,7 +24,7 @@ var floors = []string{
 	// Stores: interfaces to the outside, and one package per implementation.
 	"durable meta meta/* blob blob/* archive archive/* rootseal rootseal/* extkey extkey/*",
 	// Domains: the rules. They see stores only as interfaces.
-	"revision calendar identity organization anchor keyspec key meter object quota trail guard access backup",
+	"revision calendar identity organization anchor keyspec key meter object erasure quota trail guard access backup",
 	// Services: the operations, authorized and recorded.
 	"authn authz admin iam kms s3 sts org rolesanywhere xksproxy cloudtrail",
 	// Fronts: wire protocols and pages.
@@ -47,6 +47,7 @@ var uses = map[string]string{
 	"anchor":        "revision",
 	"key":           "revision keyspec",
 	"object":        "revision",
+	"erasure":       "key object", // what destroying the one makes dark of the other
 	"authz":         "authn",
 	"admin":         "authn authz",
 	"iam":           "authn authz",

@@ -106,6 +106,9 @@ func (c *Call) Authorize(ctx context.Context, action, resource, account string, 
 	return c.Ask(ctx, a)
 }
 
+// EventID returns the ID of the call's event once Record was called, else nothing.
+func (c *Call) EventID() string { return c.event.ID }
+
 // Record writes the call's event into the transaction that makes its change, once
 // it has seen that the change is still allowed: otherwise it returns the denial.
 // Pass it to the domain as the last thing a transaction does. It may run more

@@ -31,6 +31,7 @@ import (
 
 	"coffer/internal/authn"
 	"coffer/internal/authz"
+	"coffer/internal/erasure"
 	"coffer/internal/identity"
 	"coffer/internal/key"
 	"coffer/internal/meter"
@@ -47,6 +48,7 @@ type Config struct {
 	Gate       *authz.Gate      // required
 	Principals Principals       // required
 	Meter      *meter.Meter     // counts the use of keys; nil counts nothing
+	Ledger     *erasure.Ledger  // keeps who asked for deletions, and writes receipts; nil does neither
 	Quotas     *quota.Limiter   // nil limits nothing
 	Now        func() time.Time // calendar time; time.Now if nil
 	Rand       io.Reader        // of data keys and random bytes; crypto/rand if nil
@@ -78,6 +80,7 @@ type Service struct {
 	gate       *authz.Gate
 	principals Principals
 	meter      *meter.Meter
+	ledger     *erasure.Ledger
 	quotas     *quota.Limiter
 	now        func() time.Time
 	rand       io.Reader
@@ -86,7 +89,7 @@ type Service struct {
 
 // New returns a service for the keys of cfg.
 func New(cfg Config) *Service {
-	s := &Service{keys: cfg.Keys, gate: cfg.Gate, principals: cfg.Principals, meter: cfg.Meter, quotas: cfg.Quotas,
+	s := &Service{keys: cfg.Keys, gate: cfg.Gate, principals: cfg.Principals, meter: cfg.Meter, ledger: cfg.Ledger, quotas: cfg.Quotas,
 		now: cfg.Now, rand: cfg.Rand, log: cfg.Log}
 	if s.now == nil {
 		s.now = time.Now

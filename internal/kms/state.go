@@ -123,7 +123,7 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, c *authn.Caller, in *
 			call.Response("keyId", k.ARN)
 			call.Response("keyState", string(k.State))
 			call.Response("deletionDate", trailTime(k.Deletion))
-			return errors.Join(call.Covers(k.ARN), call.Record(tx))
+			return errors.Join(call.Covers(k.ARN), call.Record(tx), s.asks(tx, c, call, k, window))
 		})
 		if err != nil {
 			return nil, about(k.ARN, err)
@@ -151,7 +151,8 @@ func (s *Service) CancelKeyDeletion(ctx context.Context, c *authn.Caller, in *Ke
 		if err != nil {
 			return nil, err
 		}
-		if _, err := s.keys.CancelDeletion(ctx, k.Ref, recordKey(call)); err != nil {
+		record := recordKey(call)
+		if _, err := s.keys.CancelDeletion(ctx, k.Ref, func(tx meta.Txn, k *key.Key) error { return errors.Join(record(tx, k), s.withdraws(tx, k)) }); err != nil {
 			return nil, about(k.ARN, err)
 		}
 		return &CancelKeyDeletionOutput{k.ARN}, nil

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"coffer/internal/authn"
 	"coffer/internal/authz"
+	"coffer/internal/erasure"
 	"coffer/internal/key"
 	"coffer/internal/meta"
 )
@@ -17,37 +19,111 @@ import (
 // entries", read 2026-11-21.
 const internal = "AWS Internal"
 
-// Sweep destroys the keys whose waiting period has passed, and returns how many.
-// For each it records the event that AWS records, named DeleteKey though no
-// operation has the name, in the transaction that makes the key's tombstone.
+// Sweep destroys the keys and subjects whose waiting period has passed, and returns
+// how many. For each it records an event in the transaction that makes the tombstone,
+// and writes the receipt: for a key the event that AWS records, named DeleteKey though
+// no operation has the name.
 func (s *Service) Sweep(ctx context.Context) (int, error) {
-	calls := make(map[key.Ref]*authz.Call) // kept for when the transaction runs again
-	buried, err := s.keys.Sweep(ctx, func(tx meta.Txn, t *key.Tombstone) error {
-		call := calls[t.Ref]
-		if call == nil {
-			call = s.gate.Begin(
-				&authn.Caller{Type: authn.TypeAWSService, Account: t.Account, Region: t.Region, Service: "kms",
-					SourceIP: internal, UserAgent: internal, InvokedBy: internal},
-				authz.Operation{Source: source, Name: "DeleteKey", ReadOnly: changes, Service: true})
-			call.Resource(kindKey, t.ARN, t.Account)
-			call.Response("keyId", t.ARN)
-			calls[t.Ref] = call
-		}
-		return call.Record(tx)
-	})
+	tombs, err := s.burying(ctx, s.keys.Sweep)
 	if err != nil {
 		err = fmt.Errorf("destroy keys that are due: %w", err)
 	}
-	done := make(map[key.Ref]bool)
-	for _, t := range buried {
-		done[t.Ref] = true
+	return len(tombs), err
+}
+
+// DestroyNow destroys a key at once, or with values those subjects of it, and records
+// and writes what Sweep does. Nobody is authorized: the caller has done so.
+func (s *Service) DestroyNow(ctx context.Context, ref key.Ref, values ...string) ([]key.Tombstone, error) {
+	return s.burying(ctx, func(ctx context.Context, buried key.Buried) ([]key.Tombstone, error) {
+		if len(values) > 0 {
+			return s.keys.DestroySubjects(ctx, ref, values, buried)
+		}
+		return s.keys.Destroy(ctx, []key.Ref{ref}, buried)
+	})
+}
+
+// A grave names what a tombstone is of.
+type grave struct {
+	ref     key.Ref
+	number  uint32
+	subject key.SubjectID
+}
+
+func graveOf(t *key.Tombstone) grave {
+	g := grave{ref: t.Ref, number: t.Number}
+	if t.Subject != nil {
+		g.subject = t.Subject.ID
 	}
-	for ref, call := range calls {
-		if done[ref] {
+	return g
+}
+
+// destruction begins the event of a destruction.
+func (s *Service) destruction(t *key.Tombstone) *authz.Call {
+	op := authz.Operation{Source: source, Name: "DeleteKey", ReadOnly: changes, Service: true}
+	if t.Subject != nil {
+		op.Source, op.Name = "coffer", "DeleteSubject" // AWS has no such thing
+	}
+	call := s.gate.Begin(
+		&authn.Caller{Type: authn.TypeAWSService, Account: t.Account, Region: t.Region, Service: "kms",
+			SourceIP: internal, UserAgent: internal, InvokedBy: internal}, op)
+	call.Resource(kindKey, t.ARN, t.Account)
+	call.Response("keyId", t.ARN)
+	if t.Subject != nil {
+		call.Response("encryptionContext", map[string]string{t.Subject.Name: t.Subject.Value})
+	}
+	return call
+}
+
+// burying destroys with an event for each tombstone.
+func (s *Service) burying(ctx context.Context, destroy func(context.Context, key.Buried) ([]key.Tombstone, error)) ([]key.Tombstone, error) {
+	calls := make(map[grave]*authz.Call) // kept for when the transaction runs again
+	tombs, err := destroy(ctx, func(tx meta.Txn, t *key.Tombstone) error {
+		// What is counted for the receipt can take long, and an event must not be
+		// begun long before its transaction.
+		if s.ledger != nil {
+			if err := s.ledger.Prepare(ctx, t); err != nil {
+				return err
+			}
+		}
+		call := calls[graveOf(t)]
+		if call == nil {
+			call = s.destruction(t)
+			calls[graveOf(t)] = call
+		}
+		if err := call.Record(tx); err != nil || s.ledger == nil {
+			return err
+		}
+		return s.ledger.Bury(ctx, tx, t, call.EventID())
+	})
+	done := make(map[grave]bool)
+	for i := range tombs {
+		done[graveOf(&tombs[i])] = true
+	}
+	for g, call := range calls {
+		if done[g] {
 			err = errors.Join(err, call.End(ctx, nil))
 		} else {
 			call.End(ctx, broke())
 		}
 	}
-	return len(buried), err
+	if s.ledger != nil {
+		err = errors.Join(err, s.ledger.Buried(ctx, tombs))
+	}
+	return tombs, err
+}
+
+// asks notes who schedules the deletion of a key, for its receipt.
+func (s *Service) asks(tx meta.Txn, c *authn.Caller, call *authz.Call, k *key.Key, window time.Duration) error {
+	if s.ledger == nil {
+		return nil
+	}
+	return s.ledger.Ask(tx, erasure.TargetOf(k, nil), erasure.Asked{By: c.ARN, Event: call.EventID(), Window: window})
+}
+
+// withdraws forgets that.
+func (s *Service) withdraws(tx meta.Txn, k *key.Key) error {
+	if s.ledger == nil {
+		return nil
+	}
+	return s.ledger.Withdraw(tx, erasure.TargetOf(k, nil))
 }
