@@ -155,7 +155,8 @@ func (b *burial) version(tx meta.Txn, at versionAt) (*Tombstone, error) {
 	}
 	b.touched = append(b.touched, at.ref)
 	i := row.tag(at.number)
-	if missing := i >= 0 && row.Versions[i].Missing; !missing {
+	missing := i >= 0 && row.Versions[i].Missing
+	if !missing {
 		gone = append(gone, materialKey(v.Material))
 		if i >= 0 {
 			row.Versions = slices.Delete(row.Versions, i, i+1)
@@ -166,7 +167,7 @@ func (b *burial) version(tx meta.Txn, at versionAt) (*Tombstone, error) {
 	}
 	t := &Tombstone{
 		Ref: at.ref, ARN: at.ref.ARN(), Manager: row.Manager, Destroyed: fromNano(b.now), Epoch: b.epoch,
-		Materials: []MaterialID{v.Material}, Number: at.number,
+		Materials: []MaterialID{v.Material}, Number: at.number, IsMissing: missing,
 	}
 	return t, deleteAll(tx, gone)
 }

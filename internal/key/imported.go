@@ -19,6 +19,7 @@ type ImportInput struct {
 	Expires     time.Time // zero: never
 	IsNew       bool      // to become a further version; otherwise one that was here before, or the first
 	Description string
+	Wanted      string // the ID that the material must have; empty for any
 }
 
 // importID is the ID of imported material: the same whenever the same material comes
@@ -39,6 +40,9 @@ func (k *Keys) importID(ref Ref, imported []byte) MaterialID {
 // or ErrInvalidState while earlier material is still being destroyed.
 func (k *Keys) Import(ctx context.Context, ref Ref, in ImportInput, also Also) (*Key, MaterialID, error) {
 	id := k.importID(ref, in.Material)
+	if in.Wanted != "" && in.Wanted != id.String() {
+		return nil, id, ErrWrongMaterial
+	}
 	var secret Secret
 	defer secret.Wipe()
 	if err := k.draw(secret[:]); err != nil {
@@ -156,13 +160,12 @@ func (k *Keys) promote(row *keyRow) error {
 	return nil
 }
 
-// DeleteImported destroys imported material of a key: the current one, or the one
-// that has an ID. The key is pending import then, until the same material is here
-// again. Material that is not here is no error.
+// DeleteImported destroys imported material of a key. The key is pending import then,
+// until the same material is here again. Material that is not here is no error.
 //
 // It returns ErrNotFound, ErrPendingDeletion, ErrOrigin, or ErrWrongMaterial if the
 // key never had the material.
-func (k *Keys) DeleteImported(ctx context.Context, ref Ref, id *MaterialID, also Also, buried Buried) (*Key, error) {
+func (k *Keys) DeleteImported(ctx context.Context, ref Ref, id MaterialID, also Also, buried Buried) (*Key, error) {
 	var key *Key
 	defer k.keys.forget(ref)
 	_, err := k.destroyNow(ctx, buried, func(tx meta.Txn) (gone []materialAt, err error) {
@@ -176,19 +179,15 @@ func (k *Keys) DeleteImported(ctx context.Context, ref Ref, id *MaterialID, also
 		case row.State == PendingDeletion || row.State == PendingReplicaDeletion:
 			return nil, ErrPendingDeletion
 		}
-		wanted := row.Material
-		if id != nil {
-			wanted = *id
-		}
-		i := slices.IndexFunc(row.Versions, func(t versionTag) bool { return t.Material == wanted })
-		if i < 0 && id != nil {
+		i := slices.IndexFunc(row.Versions, func(t versionTag) bool { return t.Material == id })
+		if i < 0 && len(row.Versions) > 0 {
 			return nil, ErrWrongMaterial
 		}
 		if i >= 0 && !row.Versions[i].Missing {
 			if err := row.lose(tx, ref, &row.Versions[i]); err != nil {
 				return nil, err
 			}
-			gone = append(gone, materialAt{wanted, ref.Region})
+			gone = append(gone, materialAt{id, ref.Region})
 		}
 		if err := row.settle(tx, ref); err != nil {
 			return nil, err

@@ -208,6 +208,7 @@ type Tombstone struct {
 	Epoch     uint64    // the first epoch that can't open it
 	Materials []MaterialID
 	Number    uint32   // of the one version that was destroyed; 0 for the whole key
+	IsMissing bool     // the version was imported, and can be again
 	Subject   *Subject // that was destroyed; nil for the key
 }
 

@@ -248,59 +248,51 @@ func (row *keyRow) last() uint32 {
 	return last
 }
 
-// RotateDue rotates the keys whose date has come, and returns how many. A key that
-// can't rotate now is passed over until it is enabled again.
-func (k *Keys) RotateDue(ctx context.Context, also Also) (int, error) {
-	rotated := 0
-	for {
-		var page []dueRef
-		err := k.meta.View(ctx, func(r meta.Reader) (err error) {
-			page, err = k.due(r, rowRotate, pageRows)
-			return err
-		})
-		if err != nil || len(page) == 0 {
-			return rotated, err
+// RotationsDue returns up to limit keys whose date of rotation has come.
+func (k *Keys) RotationsDue(ctx context.Context, limit int) (refs []Ref, err error) {
+	err = k.meta.View(ctx, func(r meta.Reader) error {
+		due, err := k.due(r, rowRotate, limit)
+		refs = nil
+		for _, d := range due {
+			refs = append(refs, d.ref)
 		}
-		for _, d := range page {
-			did, err := k.rotateDue(ctx, d, also)
-			if err != nil {
-				return rotated, fmt.Errorf("rotate %s: %w", d.ref, err)
-			}
-			if did {
-				rotated++
-			}
-		}
-	}
+		return err
+	})
+	return refs, err
 }
 
-// rotateDue rotates one key, if its date is still that of d.
-func (k *Keys) rotateDue(ctx context.Context, d dueRef, also Also) (did bool, err error) {
+// RotateDue rotates a key whose date has come, and says whether it did. A key that
+// can't rotate now is passed over until it is enabled again.
+func (k *Keys) RotateDue(ctx context.Context, ref Ref, also Also) (did bool, err error) {
 	var secret Secret
 	var id MaterialID
 	defer secret.Wipe()
 	if err := k.draw(id[:], secret[:]); err != nil {
 		return false, err
 	}
-	defer k.forgetEverywhere(d.ref)
+	defer k.forgetEverywhere(ref)
 	k.epochs.RLock()
 	defer k.epochs.RUnlock()
 	now := k.now()
 	err = k.meta.Update(ctx, func(tx meta.Txn) error {
 		did = false
-		if err := tx.Delete(dateKey(rowRotate, d.when, d.ref)); err != nil {
-			return err
-		}
-		row, err := getKey(tx, d.ref)
+		row, err := getKey(tx, ref)
 		if errors.Is(err, ErrNotFound) {
-			return nil
+			return nil // its row in the index went with it
 		}
 		if err != nil {
 			return err
 		}
-		if row.Rotate != d.when || row.rotatable(d.ref) != nil {
+		if row.Rotate == 0 || row.Rotate > now.UnixNano() {
 			return nil
 		}
-		err = k.each(tx, d.ref, func(r Ref, row *keyRow) error {
+		if err := tx.Delete(dateKey(rowRotate, row.Rotate, ref)); err != nil {
+			return err
+		}
+		if row.rotatable(ref) != nil {
+			return nil
+		}
+		err = k.each(tx, ref, func(r Ref, row *keyRow) error {
 			if err := k.renew(tx, r, row, RotationAutomatic, id, &secret); err != nil {
 				return err
 			}
@@ -310,7 +302,7 @@ func (k *Keys) rotateDue(ctx context.Context, d dueRef, also Also) (did bool, er
 			return err
 		}
 		did = true
-		key, err := getAs(tx, d.ref)
+		key, err := getAs(tx, ref)
 		if err != nil {
 			return err
 		}

@@ -37,6 +37,9 @@ type conditions struct {
 	puts   bool            // a key policy is put
 	bypass bool            // without the lockout check
 
+	more   map[string]string // values of further condition keys, by name in lower case
+	atOnce bool              // the operation is over at once and not decided again
+
 	windowDays int32 // of a deletion; 0 if there is none
 	idleDays   int   // for how many whole days the key has not been used
 	knowsIdle  bool  // idleDays is filled in
@@ -80,9 +83,9 @@ func (q *conditions) Lookup(name string, into []string) (values []string, ok boo
 	case "kms:keyorigin":
 		return one(into, q.origin(), true)
 	case "kms:multiregion":
-		return one(into, strconv.FormatBool(q.create != nil && q.create.MultiRegion), q.key != nil || q.create != nil)
+		return one(into, strconv.FormatBool(q.isMultiRegion()), q.key != nil || q.create != nil)
 	case "kms:multiregionkeytype":
-		return one(into, "PRIMARY", q.create != nil && q.create.MultiRegion)
+		return one(into, q.multiRegionType(), q.isMultiRegion())
 	case "kms:bypasspolicylockoutsafetycheck":
 		return one(into, strconv.FormatBool(q.bypass), q.puts)
 	case "kms:reencryptonsamekey":
@@ -117,7 +120,7 @@ func (q *conditions) Lookup(name string, into []string) (values []string, ok boo
 	if q.grant != nil {
 		return q.grant.lookup(name, into)
 	}
-	return into, false
+	return one(into, q.more[name], true)
 }
 
 // one returns a value that exists unless it is empty or was ruled out.
@@ -181,6 +184,17 @@ func (q *conditions) origin() string {
 		return q.key.Origin
 	}
 	return ""
+}
+
+func (q *conditions) isMultiRegion() bool {
+	return q.create != nil && q.create.MultiRegion || q.key != nil && q.key.MultiRegion != nil
+}
+
+func (q *conditions) multiRegionType() string {
+	if q.key != nil && q.key.MultiRegion != nil && q.key.MultiRegion.Primary != q.key.Region {
+		return "REPLICA"
+	}
+	return "PRIMARY"
 }
 
 // viaService returns the service that forwards the caller's request as

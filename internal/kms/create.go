@@ -10,6 +10,7 @@ import (
 	"coffer/internal/authz"
 	"coffer/internal/awsjson"
 	"coffer/internal/key"
+	"coffer/internal/keyspec"
 	"coffer/internal/meta"
 )
 
@@ -62,29 +63,99 @@ type KeyMetadata struct {
 	KeyManager            string       `json:"KeyManager"` // CUSTOMER or AWS
 	CustomerMasterKeySpec string       `json:"CustomerMasterKeySpec"`
 	KeySpec               string       `json:"KeySpec"`
-	EncryptionAlgorithms  []string     `json:"EncryptionAlgorithms"`
 	MultiRegion           bool         `json:"MultiRegion"`
-	CurrentKeyMaterialID  string       `json:"CurrentKeyMaterialId"`
+	CurrentKeyMaterialID  string       `json:"CurrentKeyMaterialId,omitempty"` // of symmetric encryption keys
+
+	EncryptionAlgorithms    []string `json:"EncryptionAlgorithms,omitempty"` // one of the lists, by KeyUsage
+	SigningAlgorithms       []string `json:"SigningAlgorithms,omitempty"`
+	MacAlgorithms           []string `json:"MacAlgorithms,omitempty"`
+	KeyAgreementAlgorithms  []string `json:"KeyAgreementAlgorithms,omitempty"`
+	EncapsulationAlgorithms []string `json:"EncapsulationAlgorithms,omitempty"`
+
+	MultiRegionConfiguration    *MultiRegionConfiguration `json:"MultiRegionConfiguration,omitempty"`
+	PendingDeletionWindowInDays int32                     `json:"PendingDeletionWindowInDays,omitempty"` // of a primary key that waits for its replicas
+	ExpirationModel             string                    `json:"ExpirationModel,omitempty"`             // of imported material
+	ValidTo                     awsjson.Time              `json:"ValidTo,omitempty"`
+	CustomKeyStoreID            string                    `json:"CustomKeyStoreId,omitempty"`
+	XksKeyConfiguration         *XksKeyConfiguration      `json:"XksKeyConfiguration,omitempty"`
+}
+
+// algorithms returns those that a key knows, if it is for usage.
+func algorithms(k *key.Key, usage string) []string {
+	spec, ok := keyspec.Lookup(k.Spec)
+	if !ok || k.Usage != usage {
+		return nil
+	}
+	return spec.Algorithms(usage)
+}
+
+// A MultiRegionConfiguration says where the keys are that share an ID and material.
+type MultiRegionConfiguration struct {
+	MultiRegionKeyType string           `json:"MultiRegionKeyType"` // PRIMARY or REPLICA
+	PrimaryKey         MultiRegionKey   `json:"PrimaryKey"`
+	ReplicaKeys        []MultiRegionKey `json:"ReplicaKeys"`
+}
+
+// A MultiRegionKey is one of them.
+type MultiRegionKey struct {
+	ARN    string `json:"Arn"`
+	Region string `json:"Region"`
+}
+
+// An XksKeyConfiguration names the external key of a key in an external key store.
+type XksKeyConfiguration struct {
+	ID string `json:"Id"`
 }
 
 // metadata describes k as the API does.
 func metadata(k *key.Key) KeyMetadata {
-	return KeyMetadata{
+	m := KeyMetadata{
 		AWSAccountID: k.Account, KeyID: k.ID, ARN: k.ARN, CreationDate: awsjson.Time{Time: k.Created},
 		Enabled: k.State == key.Enabled, Description: k.Description, KeyUsage: k.Usage, KeyState: string(k.State),
 		DeletionDate: awsjson.Time{Time: k.Deletion}, Origin: k.Origin, KeyManager: k.Manager,
-		CustomerMasterKeySpec: k.Spec, KeySpec: k.Spec, EncryptionAlgorithms: []string{key.SpecSymmetricDefault},
-		CurrentKeyMaterialID: k.Material.String(),
+		CustomerMasterKeySpec: k.Spec, KeySpec: k.Spec, CustomKeyStoreID: k.CustomKeyStoreID,
+		EncryptionAlgorithms: algorithms(k, keyspec.EncryptDecrypt), SigningAlgorithms: algorithms(k, keyspec.SignVerify),
+		MacAlgorithms: algorithms(k, keyspec.GenerateVerifyMAC), KeyAgreementAlgorithms: algorithms(k, keyspec.KeyAgreement),
+		EncapsulationAlgorithms: algorithms(k, keyspec.EncapsulateDecapsulate),
 	}
+	if k.Spec == key.SpecSymmetricDefault && k.Version > 0 {
+		m.CurrentKeyMaterialID = k.Material.String()
+	}
+	if k.XksKeyID != "" {
+		m.XksKeyConfiguration = &XksKeyConfiguration{k.XksKeyID}
+	}
+	if k.State == key.PendingReplicaDeletion {
+		m.PendingDeletionWindowInDays = int32(k.PendingWindow / (24 * time.Hour))
+	}
+	if r := k.MultiRegion; r != nil {
+		m.MultiRegion = true
+		m.MultiRegionConfiguration = &MultiRegionConfiguration{MultiRegionKeyType: "REPLICA", ReplicaKeys: []MultiRegionKey{},
+			PrimaryKey: MultiRegionKey{arn.Key(r.Primary, k.Account, k.ID), r.Primary}}
+		if r.Primary == k.Region {
+			m.MultiRegionConfiguration.MultiRegionKeyType = "PRIMARY"
+		}
+		for _, region := range r.Replicas {
+			m.MultiRegionConfiguration.ReplicaKeys = append(m.MultiRegionConfiguration.ReplicaKeys,
+				MultiRegionKey{arn.Key(region, k.Account, k.ID), region})
+		}
+	}
+	for _, v := range k.Versions {
+		if v.Number == k.Version && k.Origin == key.OriginExternal && !v.Missing && k.State != key.PendingImport {
+			m.ExpirationModel = expirationModel(v.Expires)
+			m.ValidTo = awsjson.Time{Time: v.Expires}
+		}
+	}
+	return m
 }
 
-// CreateKey makes a symmetric key with material of its own.
+// CreateKey makes a key: with material of its own, or for material to be imported.
 //
 // It returns a *awserr.Error with code
 //
-//   - ValidationException for values that AWS does not know,
-//   - UnsupportedOperationException for those that it knows and this server does
-//     not do: asymmetric and HMAC keys, imported material, key stores, regions,
+//   - ValidationException for values that AWS does not know, or that contradict each
+//     other,
+//   - UnsupportedOperationException for those that it knows and that can't be here:
+//     the specs of its regions in China, and AWS CloudHSM,
 //   - MalformedPolicyDocumentException or LimitExceededException for a key policy
 //     that can't be, or that would keep the caller from changing it,
 //   - TagException for too many, duplicate or reserved tags,
@@ -97,7 +168,7 @@ func (s *Service) CreateKey(ctx context.Context, c *authn.Caller, in *CreateKeyI
 		if err := checkCreate(in); err != nil {
 			return nil, err
 		}
-		id, err := s.keys.NewID(false)
+		id, err := s.keys.NewID(in.MultiRegion)
 		if err != nil {
 			return nil, err
 		}
@@ -127,8 +198,14 @@ func (s *Service) CreateKey(ctx context.Context, c *authn.Caller, in *CreateKeyI
 				return nil, err
 			}
 		}
+		body, err := newMaterial(in)
+		if err != nil {
+			return nil, err
+		}
+		defer clear(body)
 		k, err := s.keys.Create(ctx, key.CreateInput{Account: c.Account, Region: c.Region, ID: id, Description: in.Description,
-			Policy: text, Tags: keyTags(in.Tags)},
+			Policy: text, Tags: keyTags(in.Tags), Spec: spec(in), Usage: in.KeyUsage, Origin: in.Origin, Body: body,
+			MultiRegion: in.MultiRegion, CustomKeyStoreID: in.CustomKeyStoreID, XksKeyID: in.XksKeyID},
 			func(tx meta.Txn, k *key.Key) error {
 				call.Resource(kindKey, k.ARN, k.Account)
 				call.Response("keyMetadata", trailMetadata(k))
@@ -159,14 +236,15 @@ func checkCreate(in *CreateKeyInput) error {
 	if in.KeySpec != "" && in.CustomerMasterKeySpec != "" {
 		return fault("ValidationException", "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
 	}
-	spec := spec(in)
-	if spec != key.SpecSymmetricDefault && in.KeyUsage == "" {
+	name := spec(in)
+	if name != key.SpecSymmetricDefault && in.KeyUsage == "" {
 		return fault("ValidationException", "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
 	}
-	if spec == key.SpecSymmetricDefault && in.KeyUsage != "" && in.KeyUsage != key.UsageEncryptDecrypt {
-		return fault("ValidationException", "KeyUsage %s is not compatible with KeySpec %s", in.KeyUsage, spec)
+	spec, ok := keyspec.Lookup(name)
+	if ok && in.KeyUsage != "" && !spec.Allows(in.KeyUsage) {
+		return fault("ValidationException", "KeyUsage %s is not compatible with KeySpec %s", in.KeyUsage, name)
 	}
-	return checkTags(in.Tags)
+	return checkNewTags(in)
 }
 
 // spec returns the key spec that in asks for.
@@ -179,19 +257,38 @@ func spec(in *CreateKeyInput) string {
 	return key.SpecSymmetricDefault
 }
 
-// supported refuses the keys that only AWS makes.
+// supported refuses the keys that can't be here.
 func supported(in *CreateKeyInput) error {
-	switch spec := spec(in); {
-	case spec != key.SpecSymmetricDefault:
-		return unsupported("This server makes symmetric encryption keys only: KeySpec %s is not supported.", spec)
-	case in.Origin != "" && in.Origin != key.OriginAWSKMS:
-		return unsupported("This server makes the material of its keys itself: Origin %s is not supported.", in.Origin)
-	case in.CustomKeyStoreID != "" || in.XksKeyID != "":
+	spec, ok := keyspec.Lookup(spec(in))
+	isXks := in.Origin == key.OriginKeyStore
+	switch {
+	case !ok:
+		return unsupported("KeySpec %s is not supported in this Region.", in.KeySpec+in.CustomerMasterKeySpec)
+	case in.Origin == "AWS_CLOUDHSM":
+		return unsupported("This server has no AWS CloudHSM key stores.")
+	case isXks && in.CustomKeyStoreID == "":
+		return fault("ValidationException", "You must specify a CustomKeyStoreId value for a KMS key in a custom key store.")
+	case isXks && in.XksKeyID == "":
+		return fault("ValidationException", "You must specify an XksKeyId value for a KMS key in an external key store.")
+	case !isXks && in.XksKeyID != "":
+		return fault("ValidationException", "XksKeyId is valid only for KMS keys with an Origin value of EXTERNAL_KEY_STORE.")
+	case !isXks && in.CustomKeyStoreID != "":
+		return fault("ValidationException", "CustomKeyStoreId is valid only for KMS keys in a custom key store.")
+	case isXks && (!spec.CustomKeyStore() || in.MultiRegion):
+		return unsupported("A KMS key in a custom key store is a symmetric encryption key of one Region.")
+	case isXks:
 		return unsupported("This server has no custom key stores.")
-	case in.MultiRegion:
-		return unsupported("This server has no multi-region keys.")
 	}
 	return nil
+}
+
+// newMaterial returns fresh material of a key that is not symmetric and not imported.
+func newMaterial(in *CreateKeyInput) ([]byte, error) {
+	spec, ok := keyspec.Lookup(spec(in))
+	if !ok || spec.Name() == key.SpecSymmetricDefault || in.Origin == key.OriginExternal {
+		return nil, nil
+	}
+	return keyspec.Generate(spec)
 }
 
 func recordCreate(call *authz.Call, in *CreateKeyInput) {
@@ -227,13 +324,23 @@ func trailTime(t time.Time) string { return t.UTC().Format("Jan 2, 2006 3:04:05 
 
 // trailMetadata describes k as CloudTrail shows it.
 func trailMetadata(k *key.Key) map[string]any {
-	return map[string]any{
+	m := map[string]any{
 		"aWSAccountId": k.Account, "keyId": k.ID, "arn": k.ARN, "creationDate": trailTime(k.Created),
 		"enabled": k.State == key.Enabled, "description": k.Description, "keyUsage": k.Usage, "keyState": string(k.State),
 		"origin": k.Origin, "keyManager": k.Manager, "customerMasterKeySpec": k.Spec, "keySpec": k.Spec,
-		"encryptionAlgorithms": []string{key.SpecSymmetricDefault}, "multiRegion": false,
-		"currentKeyMaterialId": k.Material.String(),
+		"multiRegion": k.MultiRegion != nil,
 	}
+	for name, usage := range map[string]string{"encryptionAlgorithms": keyspec.EncryptDecrypt, "signingAlgorithms": keyspec.SignVerify,
+		"macAlgorithms": keyspec.GenerateVerifyMAC, "keyAgreementAlgorithms": keyspec.KeyAgreement,
+		"encapsulationAlgorithms": keyspec.EncapsulateDecapsulate} {
+		if list := algorithms(k, usage); list != nil {
+			m[name] = list
+		}
+	}
+	if k.Spec == key.SpecSymmetricDefault && k.Version > 0 {
+		m["currentKeyMaterialId"] = k.Material.String()
+	}
+	return m
 }
 
 // DescribeKeyInput is the request of [Service.DescribeKey].

@@ -10,6 +10,7 @@ import (
 	"coffer/internal/authz"
 	"coffer/internal/awserr"
 	"coffer/internal/key"
+	"coffer/internal/keyspec"
 )
 
 // answers is the one table from the errors of the domain to those of AWS. A text
@@ -64,11 +65,22 @@ var answers = []struct {
 	{key.ErrInvalidCiphertext, "InvalidCiphertextException", "The ciphertext is damaged, or the encryption context is not the one that it was encrypted with."},
 	{key.ErrTooLarge, "ValidationException", "The plaintext is larger than 4096 bytes."},
 	{key.ErrUnknownMaterial, "AccessDeniedException", foreignCiphertext},
+	{keyspec.ErrAlgorithm, "InvalidKeyUsageException", "%s does not know the algorithm."},
+	{keyspec.ErrMessageType, "ValidationException", "The message type is not valid for the signing algorithm."},
+	{keyspec.ErrMessageTooLong, "ValidationException", "The message is larger than 4096 bytes."},
+	{keyspec.ErrDigestLength, "ValidationException", "Digest is invalid length for algorithm."},
+	{keyspec.ErrPlaintextTooLong, "ValidationException", "The plaintext is too long for the key spec and the encryption algorithm."},
+	{keyspec.ErrInvalidSignature, "KMSInvalidSignatureException", "The signature is not one of the message under this KMS key and algorithm."},
+	{keyspec.ErrInvalidMAC, "KMSInvalidMacException", "The MAC is not that of the message under this KMS key and algorithm."},
+	{keyspec.ErrInvalidCiphertext, "InvalidCiphertextException", "The ciphertext is damaged, or was not made for this KMS key and algorithm."},
+	{keyspec.ErrInvalidPublicKey, "ValidationException", "The public key is not a point on the curve of %s."},
+	{keyspec.ErrMaterial, "IncorrectKeyMaterialException", "The key material in the request is not valid for the key spec of %s."},
+	{keyspec.ErrForbidden, "UnsupportedOperationException", "%s needs cryptography that this server's FIPS 140-3 mode does not allow."},
 	{key.ErrFull, "LimitExceededException", "This server can't hold more keys."},
 }
 
 // internals are errors of the domain that say nothing to a client.
-var internals = []error{key.ErrDamagedRoot, key.ErrWrongRoot, key.ErrUnproven}
+var internals = []error{key.ErrDamagedRoot, key.ErrWrongRoot, key.ErrUnproven, keyspec.ErrWiped}
 
 // Texts that more than one operation answers with.
 const (

@@ -24,25 +24,31 @@ func TestEveryDomainErrorHasAnAnswer(t *testing.T) {
 	for _, err := range internals {
 		known[err.Error()] = true
 	}
-	f, err := parser.ParseFile(token.NewFileSet(), "../key/errors.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	found := 0
-	ast.Inspect(f, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok {
+	for _, pkg := range []string{"key", "keyspec"} {
+		f, err := parser.ParseFile(token.NewFileSet(), "../"+pkg+"/errors.go", nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			call := spec.Values[0].(*ast.CallExpr)
+			if _, ok := call.Fun.(*ast.SelectorExpr); !ok {
+				return true // it wraps another error of the package
+			}
+			text := strings.Trim(call.Args[0].(*ast.BasicLit).Value, `"`)
+			found++
+			if !known[text] {
+				t.Errorf("%s.%s has no answer", pkg, spec.Names[0].Name)
+			}
 			return true
-		}
-		text := strings.Trim(spec.Values[0].(*ast.CallExpr).Args[0].(*ast.BasicLit).Value, `"`)
-		found++
-		if !known[text] {
-			t.Errorf("key.%s has no answer", spec.Names[0].Name)
-		}
-		return true
-	})
+		})
+	}
 	if found != len(answers)+len(internals) {
-		t.Errorf("package key has %d errors, the table %d and the list %d", found, len(answers), len(internals))
+		t.Errorf("the packages have %d errors, the table %d and the list %d", found, len(answers), len(internals))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/authz"
 	"coffer/internal/key"
+	"coffer/internal/keyspec"
 	"coffer/internal/meta"
 	"coffer/internal/policy"
 )
@@ -28,7 +29,7 @@ const (
 	maxSourceARN       = 2048
 )
 
-// Operations that a grant can allow, and those of them that symmetric keys have.
+// Operations that a grant can allow.
 //
 // Source: AWS KMS Developer Guide, "Grants in AWS KMS", grant operations, and the
 // enum of the API, read 2026-11-21.
@@ -36,9 +37,31 @@ var (
 	grantOperations = []string{"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo",
 		"Sign", "Verify", "GetPublicKey", "CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair",
 		"GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac", "DeriveSharedSecret", "Encapsulate", "Decapsulate"}
-	symmetricOperations = []string{"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo",
-		"CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"}
 )
+
+// operationsOf returns the operations that a grant on a key can allow.
+func operationsOf(k *key.Key) []string {
+	list := []string{"CreateGrant", "RetireGrant", "DescribeKey"}
+	switch k.Usage {
+	case keyspec.EncryptDecrypt:
+		list = append(list, "Decrypt", "Encrypt", "ReEncryptFrom", "ReEncryptTo")
+	case keyspec.SignVerify:
+		list = append(list, "Sign", "Verify")
+	case keyspec.GenerateVerifyMAC:
+		list = append(list, "GenerateMac", "VerifyMac")
+	case keyspec.KeyAgreement:
+		list = append(list, "DeriveSharedSecret")
+	case keyspec.EncapsulateDecapsulate:
+		list = append(list, "Encapsulate", "Decapsulate")
+	}
+	switch spec, ok := keyspec.Lookup(k.Spec); {
+	case ok && spec.Asymmetric():
+		list = append(list, "GetPublicKey")
+	case k.Usage == keyspec.EncryptDecrypt:
+		list = append(list, "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext")
+	}
+	return list
+}
 
 // GrantConstraints limit what a grant allows. Names in an encryption context are
 // compared without regard to letter case, values with it.
@@ -105,6 +128,11 @@ func (s *Service) CreateGrant(ctx context.Context, c *authn.Caller, in *CreateGr
 		k, err := s.useToGrant(ctx, call, q, in.KeyID, g)
 		if err != nil {
 			return nil, err
+		}
+		for _, o := range in.Operations {
+			if !slices.Contains(operationsOf(k), o) {
+				return nil, fault("ValidationException", "The operation %s is not supported by keys of the key spec %s.", o, k.Spec)
+			}
 		}
 		if g.Grantee, err = s.party(ctx, in.GranteePrincipal, in.GranteeServicePrincipal); err != nil {
 			return nil, err
@@ -282,11 +310,6 @@ func checkGrant(in *CreateGrantInput) (*GrantConstraints, error) {
 		return nil, fault("ValidationException", "A grant to a GranteeServicePrincipal must have a SourceArn constraint.")
 	case in.GranteeServicePrincipal != "" && in.RetiringPrincipal == "" && in.RetiringServicePrincipal == "":
 		return nil, fault("ValidationException", "A grant to a GranteeServicePrincipal must have a RetiringPrincipal or a RetiringServicePrincipal.")
-	}
-	for _, o := range in.Operations {
-		if !slices.Contains(symmetricOperations, o) {
-			return nil, fault("ValidationException", "The operation %s is not supported by keys of the key spec %s.", o, key.SpecSymmetricDefault)
-		}
 	}
 	if constraints.SourceARN != "" {
 		if _, err := arn.Parse(constraints.SourceARN); err != nil {

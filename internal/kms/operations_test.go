@@ -46,7 +46,7 @@ func TestCreateAndDescribeKey(t *testing.T) {
 		t.Errorf("after UpdateKeyDescription: %+v, %v", got, err)
 	}
 	status, err := b.GetKeyRotationStatus(t.Context(), self, &KeyInput{m.ARN})
-	if err != nil || *status != (GetKeyRotationStatusOutput{m.KeyID, false}) {
+	if err != nil || *status != (GetKeyRotationStatusOutput{KeyID: m.KeyID}) {
 		t.Errorf("GetKeyRotationStatus = %+v, %v", status, err)
 	}
 }

@@ -77,10 +77,11 @@ type decider interface {
 // Whatever else it says of others, it has no effect.
 //
 // Source: AWS KMS Developer Guide, "AWS KMS permissions", the column "Cross-account
-// use", read 2026-11-21, of the operations that are here.
+// use", read 2026-11-21,.
 var crossAccount = []string{"kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
 	"kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey", "kms:GetKeyRotationStatus", "kms:CreateGrant", "kms:ListGrants",
-	"kms:RetireGrant", "kms:RevokeGrant"}
+	"kms:RetireGrant", "kms:RevokeGrant", "kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext", "kms:Sign", "kms:Verify",
+	"kms:GenerateMac", "kms:VerifyMac", "kms:GetPublicKey", "kms:DeriveSharedSecret", "kms:Encapsulate", "kms:Decapsulate"}
 
 // use returns the key that id names, once the caller may do action to it. It fills
 // in what q says of the key. Of another account's key nothing shows before the
@@ -149,7 +150,7 @@ func (s *Service) authorize(ctx context.Context, call decider, q *conditions, ac
 	}
 	if q.caller.IsAnonymous() {
 		a.Policy, a.Grants = closed(), nil // KMS has no anonymous callers, whoever the policy names
-	} else if q.algorithm == "" {
+	} else if q.algorithm == "" && !q.atOnce {
 		a.Refresh = func(ctx context.Context, a *authz.Ask) error { return s.refresh(ctx, q, k.Ref, a) }
 	}
 	if err := call.Ask(ctx, a); err != nil {

@@ -196,26 +196,3 @@ func (s *Service) UpdateKeyDescription(ctx context.Context, c *authn.Caller, in 
 		return &UpdateKeyDescriptionOutput{}, nil
 	})
 }
-
-// GetKeyRotationStatusOutput is the answer of [Service.GetKeyRotationStatus].
-type GetKeyRotationStatusOutput struct {
-	KeyID              string `json:"KeyId"` // the bare ID
-	KeyRotationEnabled bool   `json:"KeyRotationEnabled"`
-}
-
-// GetKeyRotationStatus says that a key is not rotated: this server has no
-// automatic rotation to enable.
-//
-// It returns a *awserr.Error with code ValidationException, NotFoundException,
-// InvalidArnException or AccessDeniedException.
-//
-// Source: AWS KMS API Reference, GetKeyRotationStatus.
-func (s *Service) GetKeyRotationStatus(ctx context.Context, c *authn.Caller, in *KeyInput) (*GetKeyRotationStatusOutput, error) {
-	return run(ctx, s, c, "GetKeyRotationStatus", reads, func(call *authz.Call) (*GetKeyRotationStatusOutput, error) {
-		k, err := s.named(ctx, call, c, "kms:GetKeyRotationStatus", in)
-		if err != nil {
-			return nil, err
-		}
-		return &GetKeyRotationStatusOutput{KeyID: k.ID}, call.Covers(k.ARN)
-	})
-}

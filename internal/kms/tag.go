@@ -18,9 +18,16 @@ type Tag struct {
 	TagValue string `json:"TagValue"`
 }
 
-// Prefixes of tag names that no client sets. Tags of Coffer's own will steer how
-// a key works; until they do, none must seem to.
-var reservedTags = []string{"aws:", "coffer:"}
+// Prefixes of tag names that no client sets on a key that exists. Coffer's own tags
+// steer how a key works, and are set when it is made.
+var reservedTags = []string{"aws:", key.ReservedTagPrefix}
+
+// TagXks is the tag, with the value true, of keys that this server offers to others as
+// an external key manager.
+const TagXks = "coffer:xks"
+
+// creationTags are Coffer's own tags.
+var creationTags = []string{key.TagShredBy, TagXks}
 
 // tags checks the shape of tags.
 func (v *checker) tags(member string, tags []Tag) {
@@ -43,6 +50,35 @@ func checkTags(tags []Tag) error {
 		}
 	}
 	return checkReserved(names)
+}
+
+// checkNewTags is checkTags for a key to be made, which may have Coffer's own tags.
+func checkNewTags(in *CreateKeyInput) error {
+	var others []Tag
+	for _, t := range in.Tags {
+		if !slices.Contains(creationTags, t.TagKey) {
+			others = append(others, t)
+			continue
+		}
+		if t.TagKey != key.TagShredBy {
+			continue
+		}
+		switch {
+		case spec(in) != key.SpecSymmetricDefault:
+			return fault("ValidationException", "The tag %s is for keys of the key spec %s only.", t.TagKey, key.SpecSymmetricDefault)
+		case t.TagValue == "" || strings.HasPrefix(t.TagValue, "aws:"):
+			return fault("TagException", "The value of the tag %s names a pair of the encryption context that clients set.", t.TagKey)
+		}
+	}
+	if len(in.Tags) > key.MaxTags {
+		return fault("TagException", "Too many tags")
+	}
+	for i, t := range in.Tags {
+		if slices.ContainsFunc(in.Tags[:i], func(o Tag) bool { return o.TagKey == t.TagKey }) {
+			return fault("TagException", "Duplicate tag keys")
+		}
+	}
+	return checkTags(others)
 }
 
 func checkReserved(names []string) error {

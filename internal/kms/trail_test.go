@@ -190,7 +190,7 @@ func TestRefusalsAreRecorded(t *testing.T) {
 		{"DisableKey", func() error { _, err := b.DisableKey(t.Context(), foreign, &KeyInput{k.ARN}); return err }},
 		{"CancelKeyDeletion", func() error { _, err := b.CancelKeyDeletion(t.Context(), self, &KeyInput{k.KeyID}); return err }},
 		{"CreateKey", func() error {
-			_, err := b.CreateKey(t.Context(), self, &CreateKeyInput{MultiRegion: true})
+			_, err := b.CreateKey(t.Context(), self, &CreateKeyInput{Origin: "AWS_CLOUDHSM"})
 			return err
 		}},
 		{"CreateKey", func() error { return b.Refuse(t.Context(), self, "CreateKey", NotImplemented("no")) }},
