@@ -133,6 +133,47 @@ func Parse(text string) (Config, error) {
 	return c, c.check()
 }
 
+// The names of a part's settings.
+const (
+	SettingID      = "pkcs11-id"
+	SettingModule  = "pkcs11-module"
+	SettingToken   = "pkcs11-token"
+	SettingSerial  = "pkcs11-serial"
+	SettingKey     = "pkcs11-key"
+	SettingPINFile = "pkcs11-pin-file"
+)
+
+// Settings returns the configuration and the ID of a vault or a gate as text, for the
+// description of the root's parts: everything but the PIN and the helper.
+func (c *Config) Settings(id string) map[string]string {
+	s := map[string]string{SettingID: id, SettingModule: c.Module, SettingToken: c.Token}
+	if c.Serial != "" {
+		s[SettingSerial] = c.Serial
+	}
+	if c.PINFile != "" {
+		s[SettingPINFile] = c.PINFile
+	}
+	for name, kind := range kinds {
+		if kind == c.Kind {
+			s[SettingKey] = name
+		}
+	}
+	return s
+}
+
+// ParseSettings is the inverse of [Config.Settings]. It ignores other settings. The
+// caller adds the PIN if there is no file with it.
+func ParseSettings(settings map[string]string) (c Config, id string, err error) {
+	c = Config{Module: settings[SettingModule], Token: settings[SettingToken], Serial: settings[SettingSerial], PINFile: settings[SettingPINFile]}
+	kind, ok := kinds[settings[SettingKey]]
+	if !ok {
+		return Config{}, "", fmt.Errorf("pkcs11: setting %s is %q", SettingKey, settings[SettingKey])
+	}
+	c.Kind = kind
+	id = settings[SettingID]
+	return c, id, errors.Join(c.check(), checkID(id))
+}
+
 func (c *Config) check() error {
 	switch {
 	case !filepath.IsAbs(c.Module) || len(c.Module) > MaxText:

@@ -28,6 +28,27 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestSettings(t *testing.T) {
+	for name, kind := range kinds {
+		want := Config{Module: "/m", Token: "t", Serial: "s", Kind: kind, PINFile: "/p"}
+		wantID := NewID()
+		settings := want.Settings(wantID)
+		settings["other"] = "x"
+		got, id, err := ParseSettings(settings)
+		if err != nil || id != wantID || got.Module != "/m" || got.Token != "t" || got.Serial != "s" || got.Kind != kind || got.PINFile != "/p" {
+			t.Errorf("ParseSettings of the kind %s = %+v, %q, %v; want %+v, %q", name, got, id, err, want, wantID)
+		}
+	}
+	want := Config{Module: "/m", Token: "t"}
+	for name := range want.Settings(NewID()) {
+		settings := want.Settings(NewID())
+		delete(settings, name)
+		if got, id, err := ParseSettings(settings); err == nil {
+			t.Errorf("ParseSettings without %s = %+v, %q; want an error", name, got, id)
+		}
+	}
+}
+
 func TestNewID(t *testing.T) {
 	a, b := NewID(), NewID()
 	if a == b || checkID(a) != nil || len(prefix(a))+16 > MaxLabel {

@@ -156,24 +156,40 @@ func (Auth) MarshalJSON() ([]byte, error) { return []byte(`"` + hidden + `"`), n
 // LogValue implements [slog.LogValuer] and never shows the value.
 func (Auth) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// The names of an identity's settings.
+// The names of a part's settings.
 const (
+	SettingDevice        = "tpm-device"
+	SettingSocket        = "tpm-socket"
+	SettingOwnerAuthFile = "tpm-owner-auth-file"
+
 	SettingID      = "tpm-id"
 	SettingAuth    = "tpm-auth" // kept from others, and not shown
 	SettingPrimary = "tpm-primary"
 )
 
-// Settings returns the identity as text, for the description of the root's parts.
-func (i *Identity) Settings() map[string]string {
-	return map[string]string{
+// Settings returns the place of the TPM and the identity of a vault as text, for the
+// description of the root's parts: everything but the authorization of the TPM's owner.
+func (c *Config) Settings(i *Identity) map[string]string {
+	s := map[string]string{
 		SettingID:      hex.EncodeToString(i.ID[:]),
 		SettingAuth:    hex.EncodeToString(i.Auth[:]),
 		SettingPrimary: hex.EncodeToString(i.Primary[0][:]) + hex.EncodeToString(i.Primary[1][:]),
 	}
+	if c.Device != "" {
+		s[SettingDevice] = c.Device
+	} else {
+		s[SettingSocket] = c.Socket
+	}
+	if c.OwnerAuthFile != "" {
+		s[SettingOwnerAuthFile] = c.OwnerAuthFile
+	}
+	return s
 }
 
-// ParseIdentity is the inverse of [Identity.Settings]. It ignores other settings.
-func ParseIdentity(settings map[string]string) (*Identity, error) {
+// ParseSettings is the inverse of [Config.Settings]. It ignores other settings. The
+// caller adds the authorization of the owner, if there is one and no file with it.
+func ParseSettings(settings map[string]string) (Config, *Identity, error) {
+	c := Config{Device: settings[SettingDevice], Socket: settings[SettingSocket], OwnerAuthFile: settings[SettingOwnerAuthFile]}
 	var i Identity
 	for name, places := range map[string][][]byte{
 		SettingID: {i.ID[:]}, SettingAuth: {i.Auth[:]}, SettingPrimary: {i.Primary[0][:], i.Primary[1][:]},
@@ -184,13 +200,13 @@ func ParseIdentity(settings map[string]string) (*Identity, error) {
 			want += len(p)
 		}
 		if err != nil || len(b) != want {
-			return nil, fmt.Errorf("tpm: setting %s is not %d hexadecimal digits", name, 2*want)
+			return Config{}, nil, fmt.Errorf("tpm: setting %s is not %d hexadecimal digits", name, 2*want)
 		}
 		for _, p := range places {
 			b = b[copy(p, b):]
 		}
 	}
-	return &i, nil
+	return c, &i, c.check()
 }
 
 // newIdentity draws an identity. No byte of its authorization value is zero: a TPM

@@ -37,18 +37,27 @@ func TestIdentity(t *testing.T) {
 	}
 	i := newIdentity()
 	i.Primary = [2][32]byte{{1, 2}, {3, 4}}
-	settings := i.Settings()
-	settings["other"] = "x"
-	got, err := ParseIdentity(settings)
-	if err != nil || *got != *i {
-		t.Errorf("ParseIdentity = %v, %v; want %v", got, err, i)
-	}
-	for name := range i.Settings() {
-		for _, bad := range []string{"", "zz", settings[name] + "00", settings[name][2:]} {
-			s := maps.Clone(settings)
-			s[name] = bad
-			if _, err := ParseIdentity(s); err == nil {
-				t.Errorf("ParseIdentity takes %s = %q", name, bad)
+	for _, c := range []Config{{Device: "/dev/tpmrm0"}, {Socket: "/run/s", OwnerAuthFile: "/o"}} {
+		settings := c.Settings(i)
+		settings["other"] = "x"
+		gotConfig, got, err := ParseSettings(settings)
+		if err != nil || *got != *i || gotConfig.Device != c.Device || gotConfig.Socket != c.Socket || gotConfig.OwnerAuthFile != c.OwnerAuthFile {
+			t.Errorf("ParseSettings = %+v, %v, %v; want %+v, %v", gotConfig, got, err, c, i)
+		}
+		for name := range c.Settings(i) {
+			if name == SettingOwnerAuthFile {
+				continue
+			}
+			bad := []string{"", "zz", settings[name] + "00", settings[name][2:]}
+			if name == SettingDevice || name == SettingSocket {
+				bad = bad[:1]
+			}
+			for _, bad := range bad {
+				s := maps.Clone(settings)
+				s[name] = bad
+				if _, _, err := ParseSettings(s); err == nil {
+					t.Errorf("ParseSettings takes %s = %q", name, bad)
+				}
 			}
 		}
 	}
