@@ -45,6 +45,7 @@ var commands = []command{
 	{"who-can", "who can really do X to Y", whoCan},
 	{"why", "explain one decision", why},
 	{"simulate", "decide authorization cases from JSON lines", simulate},
+	{"cost", "what keys and calls would have cost on AWS", cost},
 	{"bench", "generate load and measure", benchmark},
 	{"version", "print the version", version},
 }
