@@ -98,7 +98,7 @@ func (b *burial) key(tx meta.Txn, ref Ref) (*Tombstone, error) {
 	b.touched = append(b.touched, ref)
 	tomb := tombstoneRow{Manager: row.Manager, Destroyed: b.now, Epoch: b.epoch,
 		Created: row.Created, Scheduled: row.scheduled(), Rotated: row.rotated(), Spec: row.Spec}
-	gone := [][]byte{keyKey(ref), destroyingKey(ref)}
+	gone := append([][]byte{keyKey(ref), destroyingKey(ref)}, row.storeRows(ref)...)
 	err = versions(tx, ref, func(number uint32, v *versionRow) error {
 		tomb.Materials = append(tomb.Materials, v.Material)
 		gone = append(gone, versionKey(ref, number), droppingKey(ref, number))

@@ -61,7 +61,8 @@ func (key *Key) Usable() error {
 //
 // It returns ErrNotFound, ErrDisabled, ErrPendingDeletion, ErrPendingImport,
 // ErrUnavailable, ErrInvalidState, ErrTooLarge for a plaintext above
-// keyblob.MaxPlaintext, and of subjects ErrNoSubject, ErrSubjectDisabled,
+// keyblob.MaxPlaintext, of keys in an external key store an *extkey.Error, and of
+// subjects ErrNoSubject, ErrSubjectDisabled,
 // ErrSubjectPendingDeletion or ErrSubjectDestroyed.
 func (k *Keys) Encrypt(ctx context.Context, ref Ref, plaintext []byte, encryptionContext map[string]string) (Sealed, error) {
 	key, err := k.Get(ctx, ref)
@@ -93,6 +94,11 @@ func (k *Keys) Encrypt(ctx context.Context, ref Ref, plaintext []byte, encryptio
 	}
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal under %s: %w", key.ARN, err)
+	}
+	if key.Origin == OriginKeyStore {
+		if blob, err = k.encryptOutside(ctx, key, blob, encryptionContext); err != nil {
+			return Sealed{}, err
+		}
 	}
 	return Sealed{blob, key, key.Material}, nil
 }
@@ -160,8 +166,21 @@ func (k *Keys) Decrypt(ctx context.Context, region string, blob []byte, encrypti
 	if err != nil {
 		return Opened{}, err
 	}
+	// A blob without its outer layer, as an external key manager sees it, is none of
+	// a key in an external key store.
+	if h.External != (key.Origin == OriginKeyStore) {
+		return Opened{}, ErrInvalidCiphertext
+	}
+	if h.External {
+		if blob, err = k.decryptOutside(ctx, key, blob, encryptionContext); err != nil {
+			return Opened{}, err
+		}
+	}
 	plain, err := keyblob.Open(keyblob.Material(m.secret), blob, encryptionContext)
-	if err != nil {
+	switch {
+	case err != nil && h.External:
+		return Opened{}, errDamaged
+	case err != nil:
 		return Opened{}, ErrInvalidCiphertext
 	}
 	return Opened{plain, key, id}, nil

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"coffer/internal/extkey"
 	"coffer/internal/keyspec"
 	"coffer/internal/meta"
 	"coffer/internal/policy"
@@ -24,6 +25,9 @@ type Config struct {
 	Rand  io.Reader        // crypto/rand if nil; safe for concurrent use
 	Log   *slog.Logger     // discarded if nil
 	Cache int              // keys, materials and aliases held in memory, each; 100,000 if 0
+	// Dialer reaches the external key managers of custom key stores; without it none
+	// is reached.
+	Dialer extkey.Dialer
 
 	step func(name string) error // fault points of tests: an error is a crash there
 }
@@ -46,6 +50,8 @@ type Keys struct {
 	services  *cache[string, Secret]    // by account
 	granted   *cache[grantee, []policy.Grant]
 	policies  *cache[string, *policy.Policy] // by text
+	stores    *cache[StoreRef, *openStore]
+	dialer    extkey.Dialer // may be nil
 
 	subjectIDs Secret // keys the IDs of subjects
 	importIDs  Secret // keys the IDs of imported material
@@ -76,7 +82,7 @@ type aliasName struct{ account, region, name string }
 // It returns ErrWrongRoot if the rows belong to another root or a later epoch.
 func Open(ctx context.Context, cfg Config) (*Keys, error) {
 	k := &Keys{
-		meta: cfg.Meta, root: cfg.Root, now: cfg.Now, rand: cfg.Rand, log: cfg.Log, step: cfg.step,
+		meta: cfg.Meta, root: cfg.Root, now: cfg.Now, rand: cfg.Rand, log: cfg.Log, step: cfg.step, dialer: cfg.Dialer,
 	}
 	if k.rand == nil {
 		k.rand = rand.Reader
@@ -103,6 +109,7 @@ func Open(ctx context.Context, cfg Config) (*Keys, error) {
 	k.services = newCache[string](entries, (*Secret).Wipe)
 	k.granted = newCache[grantee, []policy.Grant](entries, nil)
 	k.policies = newCache[string, *policy.Policy](cachedPolicies, nil)
+	k.stores = newCache[StoreRef, *openStore](maxOpenStores, nil)
 
 	for purpose, secret := range map[string]*Secret{"subject-id/v1": &k.subjectIDs, "import-id/v1": &k.importIDs} {
 		var err error
@@ -136,13 +143,14 @@ func (k *Keys) Close() {
 	k.services.clear()
 	k.granted.clear()
 	k.policies.clear()
+	k.stores.clear()
 }
 
 // Get returns the key, in its newest committed state, or ErrNotFound.
 func (k *Keys) Get(ctx context.Context, ref Ref) (*Key, error) {
 	key, era, ok := k.keys.get(ref)
 	if ok {
-		return k.current(key), nil
+		return k.placed(ctx, k.current(key))
 	}
 	err := k.meta.View(ctx, func(r meta.Reader) error {
 		row, err := getKey(r, ref)
@@ -161,7 +169,7 @@ func (k *Keys) Get(ctx context.Context, ref Ref) (*Key, error) {
 	}
 	key.compiled = &policy.Named{Name: policyName, Policy: k.compile(key.Policy)}
 	k.keys.put(era, ref, key)
-	return k.current(key), nil
+	return k.placed(ctx, k.current(key))
 }
 
 // compile is compile with one result for each text: most keys of an account have
@@ -188,8 +196,11 @@ type CreateInput struct {
 	Origin string // OriginAWSKMS if empty
 	// Body is the material of a key whose Spec is not SpecSymmetricDefault and whose
 	// Origin is OriginAWSKMS. The caller wipes it.
-	Body             []byte
-	MultiRegion      bool
+	Body        []byte
+	MultiRegion bool
+	// CustomKeyStoreID and XksKeyID are of a key whose Origin is OriginKeyStore: the
+	// store must be connected, and no other key of it have the external key. Whether
+	// the external key can be used is for CheckExternalKey to say.
 	CustomKeyStoreID string
 	XksKeyID         string
 }
@@ -292,6 +303,9 @@ func (k *Keys) create(ctx context.Context, in *CreateInput, alias string, also A
 			if err := putAlias(tx, ref, alias, row.Created, row.Created); err != nil {
 				return err
 			}
+		}
+		if err := row.putInStore(tx, ref); err != nil {
+			return err
 		}
 		if err := putRow(tx, keyKey(ref), row); err != nil {
 			return err

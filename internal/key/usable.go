@@ -14,7 +14,10 @@ func (k *Keys) Usable(r meta.Reader, ref Ref, encryptionContext map[string]strin
 	if err != nil {
 		return err
 	}
-	key := k.current(row.key(ref))
+	key, err := placedIn(r, k.current(row.key(ref)))
+	if err != nil {
+		return err
+	}
 	if err := key.Usable(); err != nil || key.ShredBy == "" {
 		return err
 	}

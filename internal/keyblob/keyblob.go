@@ -79,7 +79,8 @@ func (Material) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `
 // before [Open] returns.
 type Header struct {
 	Material   MaterialID
-	PlainBytes int // length of the plaintext
+	PlainBytes int  // length of the plaintext
+	External   bool // version 2: SplitExternal tells the rest
 }
 
 // Seal encrypts plaintext under the material that id names. The salt is 32
@@ -104,6 +105,9 @@ func Seal(material Material, id MaterialID, salt [32]byte, plaintext []byte, con
 // Parse reads what is in the clear. It returns ErrFormat if the bytes are no
 // blob.
 func Parse(blob []byte) (Header, error) {
+	if x, err := SplitExternal(blob); err == nil {
+		return Header{x.Material, len(x.Ciphertext) - Overhead, true}, nil
+	}
 	if len(blob) < Overhead || len(blob) > Overhead+MaxPlaintext || blob[0] != Version {
 		return Header{}, ErrFormat
 	}
@@ -116,8 +120,8 @@ func Parse(blob []byte) (Header, error) {
 // It returns ErrFormat if the bytes are no blob, and ErrOpen if the material or
 // the context is another one or the blob was altered.
 func Open(material Material, blob []byte, context map[string]string) ([]byte, error) {
-	if _, err := Parse(blob); err != nil {
-		return nil, err
+	if h, err := Parse(blob); err != nil || h.External {
+		return nil, ErrFormat
 	}
 	header, rest := blob[:headerSize], blob[headerSize:]
 	aead, commitment := derive(&material, header[1+32:])

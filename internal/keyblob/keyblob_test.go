@@ -49,7 +49,7 @@ func TestVectors(t *testing.T) {
 				t.Errorf("Open() = %x, %v; want %x, <nil>", got, err, v.Plain)
 			}
 			h, err := Parse(v.Blob)
-			if want := (Header{MaterialID(v.MaterialID), len(v.Plain)}); err != nil || h != want {
+			if want := (Header{MaterialID(v.MaterialID), len(v.Plain), false}); err != nil || h != want {
 				t.Errorf("Parse() = %v, %v; want %v, <nil>", h, err, want)
 			}
 			// All but nonce, ciphertext and tag follows from the input.
