@@ -2,6 +2,8 @@ package keyspec
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"coffer/internal/keywrap"
 )
 
 // TestMessages tries message types and lengths that an algorithm does not take.
@@ -286,6 +290,32 @@ func TestPublicOutlivesWipe(t *testing.T) {
 		k.Wipe()
 		if !bytes.Equal(k.Public(), before) {
 			t.Errorf("%s: Wipe() changed the public key", name)
+		}
+	}
+}
+
+// TestWraps wraps generated material of every spec in every way that Wraps allows,
+// and sees that it fits.
+func TestWraps(t *testing.T) {
+	public := make(map[string]*rsa.PublicKey)
+	for _, name := range []string{RSA2048, RSA3072, RSA4096} {
+		public[name] = &open(t, lookup(t, name), material(t, lookup(t, name))).secret.(*rsaKey).PublicKey
+	}
+	for _, name := range Names() {
+		spec := lookup(t, name)
+		for wrappingSpec, key := range public {
+			for _, algorithm := range keywrap.Algorithms() {
+				_, err := keywrap.Wrap(rand.Reader, algorithm, key, material(t, spec))
+				if spec.Wraps(algorithm, wrappingSpec) && err != nil {
+					t.Errorf("%s wraps with %s under %s, but Wrap() = %v", name, algorithm, wrappingSpec, err)
+				}
+				if !spec.Wraps(algorithm, wrappingSpec) && err == nil && spec.Asymmetric() {
+					t.Errorf("%s does not wrap with %s under %s, but fits", name, algorithm, wrappingSpec)
+				}
+			}
+		}
+		if spec.Wraps(keywrap.OAEPSHA256, P256) || spec.Wraps(keywrap.OAEPSHA256, "SM2") || spec.Wraps("RSAES_PKCS1_V1_5", RSA4096) || spec.Wraps("", RSA2048) {
+			t.Errorf("%s wraps with what is no wrapping", name)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package keyspec
 
-import "slices"
+import (
+	"slices"
+
+	"coffer/internal/keywrap"
+)
 
 // The key specs, by their names in the API.
 //
@@ -258,5 +262,29 @@ func (s Spec) MaxPlaintext(algorithm string) int {
 		return s.size/8 - 2*32 - 2
 	default:
 		return 4096
+	}
+}
+
+// Wraps reports whether key material of the spec may be imported under a wrapping
+// algorithm with an RSA key of the wrapping key spec, RSA_2048, RSA_3072 or
+// RSA_4096. RSA keys are too long for OAEP alone, and so are P-521 keys for OAEP
+// under RSA_2048; symmetric keys have no use for an AES key between. What AWS says
+// of elliptic curves goes here for ML-DSA and ML-KEM too.
+//
+// Source: AWS KMS API Reference, GetParametersForImport, WrappingAlgorithm, read
+// 2026-11-21.
+func (s Spec) Wraps(algorithm, wrappingKeySpec string) bool {
+	switch wrappingKeySpec {
+	case RSA2048, RSA3072, RSA4096:
+	default:
+		return false
+	}
+	switch algorithm {
+	case keywrap.RSAAESSHA1, keywrap.RSAAESSHA256:
+		return s.Asymmetric()
+	case keywrap.OAEPSHA1, keywrap.OAEPSHA256:
+		return s.kind != rsaKind && !(s.name == P521 && wrappingKeySpec == RSA2048)
+	default:
+		return false
 	}
 }
