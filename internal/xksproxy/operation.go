@@ -37,7 +37,7 @@ func (s *Service) health(ctx context.Context, call *authz.Call, store *Store, r 
 	if err := decode(call, store, r, in, &in.RequestMetadata); err != nil {
 		return nil, err
 	}
-	if _, err := s.cfg.Keys.Get(ctx, key.Ref{Account: store.Account, Region: store.Region, ID: "health"}); err != nil && !errors.Is(err, key.ErrNotFound) {
+	if _, err := s.cfg.Keys.Get(ctx, key.Ref{Account: store.Account, Region: store.Region, ID: "00000000-0000-0000-0000-000000000000"}); err != nil && !errors.Is(err, key.ErrNotFound) {
 		return nil, fmt.Errorf("read metadata: %w", err)
 	}
 	if err := s.cfg.Keys.CheckExternal(); err != nil {
