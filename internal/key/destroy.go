@@ -88,15 +88,20 @@ func (k *Keys) DestroyVersions(ctx context.Context, ref Ref, below uint32, burie
 			return nil, ErrNoVersion
 		}
 		for _, r := range row.everywhere(ref) {
+			var old []uint32
 			err := versions(tx, r, func(number uint32, v *versionRow) error {
 				if number < below {
-					gone = append(gone, materialAt{v.Material, r.Region})
-					return tx.Put(droppingKey(r, number), nil)
+					gone, old = append(gone, materialAt{v.Material, r.Region}), append(old, number)
 				}
 				return nil
 			})
 			if err != nil {
 				return nil, err
+			}
+			for _, number := range old {
+				if err := tx.Put(droppingKey(r, number), nil); err != nil {
+					return nil, err
+				}
 			}
 		}
 		if len(gone) == 0 {

@@ -212,7 +212,19 @@ func (b *burial) leaveRegion(tx meta.Txn, ref Ref, row *keyRow) ([]Ref, error) {
 		return nil, nil
 	}
 	// The material is found from here from now on.
-	return others, versions(tx, others[0], func(number uint32, v *versionRow) error {
-		return putRow(tx, materialKey(v.Material), &materialRow{others[0].Account, others[0].Region, ref.ID, number})
+	home := others[0]
+	found := make(map[uint32]MaterialID)
+	err := versions(tx, home, func(number uint32, v *versionRow) error {
+		found[number] = v.Material
+		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	for number, id := range found {
+		if err := putRow(tx, materialKey(id), &materialRow{home.Account, home.Region, home.ID, number}); err != nil {
+			return nil, err
+		}
+	}
+	return others, nil
 }
