@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"coffer/internal/meta"
@@ -132,6 +133,29 @@ func (u *LastUse) write(tx meta.Txn, k Key) error {
 		return nil
 	}
 	return putRow(tx, key, &lastRow{At: u.At.UnixNano(), Operation: u.Operation, Principal: u.Principal, Request: u.RequestID, Event: u.EventID})
+}
+
+// prune removes the calls of the months before the first one to keep.
+func (m *Meter) prune(ctx context.Context, first Month) error {
+	old := meta.Range{Start: []byte(rowCalls), End: []byte(rowCalls + first.String() + "/"), Limit: writeMost}
+	for more := true; more; {
+		err := m.cfg.Meta.Update(ctx, func(tx meta.Txn) error {
+			var gone [][]byte
+			err := tx.Scan(old, func(key, _ []byte) (bool, error) {
+				gone = append(gone, slices.Clone(key))
+				return true, nil
+			})
+			for _, key := range gone {
+				err = errors.Join(err, tx.Delete(key))
+			}
+			more = len(gone) == writeMost
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("remove old usage of keys: %w", err)
+		}
+	}
+	return nil
 }
 
 // LastUse returns the last use of a key. ok is false if none is known, since

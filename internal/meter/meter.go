@@ -35,6 +35,8 @@ const (
 	// about 300 bytes each, while the store can't write. Calls of further pairs are
 	// not counted, and the log says so.
 	maxPending = 200_000
+	// Keep is for how many months before the present one calls are kept.
+	Keep       = 36
 	shardCount = 16
 	writeMost  = 500 // pairs of one transaction
 )
@@ -234,7 +236,7 @@ func (m *Meter) run() {
 	defer close(m.stopped)
 	tick := time.NewTicker(m.cfg.FlushEvery)
 	defer tick.Stop()
-	failing := false
+	failing, pruned := false, Month(0)
 	for {
 		select {
 		case <-m.stop:
@@ -242,8 +244,13 @@ func (m *Meter) run() {
 		case <-tick.C:
 		}
 		err := m.Flush(context.Background())
+		if now := MonthOf(m.cfg.Now()); err == nil && now != pruned {
+			if err = m.prune(context.Background(), now-Keep); err == nil {
+				pruned = now
+			}
+		}
 		if err != nil && !failing {
-			m.cfg.Log.Warn("usage of keys is not written yet", "error", err)
+			m.cfg.Log.Warn("usage of keys can't be written now", "error", err)
 		}
 		failing = err != nil
 	}

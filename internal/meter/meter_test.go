@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"coffer/internal/meta"
@@ -159,6 +160,31 @@ func TestLastUse(t *testing.T) {
 	if u.Principal != "arn:aws:iam::123456789012:user/alice" || u.RequestID != "r-ReEncrypt" || u.EventID != "e-ReEncrypt" {
 		t.Errorf("LastUse = %+v", u)
 	}
+}
+
+// Calls of long ago are removed, and no others.
+func TestPrune(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := mem.New()
+		m := open(t, store, noon)
+		for i := range 40 {
+			m.Count(call("Decrypt", k1, noon.AddDate(0, -i, 0)))
+		}
+		for i := range 2 * writeMost {
+			m.Count(call("Decrypt", Key{owner, region, fmt.Sprint(i)}, noon.AddDate(0, -39, 0)))
+		}
+		time.Sleep(time.Hour) // the next flush
+		synctest.Wait()
+		for i := range 40 {
+			month := MonthOf(noon) - Month(i)
+			if got := list(t, m, month, "", "", 10); (len(got) > 0) != (i <= Keep) {
+				t.Errorf("%s: %d rows", month, len(got))
+			}
+		}
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // failing is a store that fails while it is told to.
