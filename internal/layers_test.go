@@ -26,7 +26,7 @@ var floors = []string{
 	// Domains: the rules. They see stores only as interfaces.
 	"revision calendar identity organization anchor keyspec key meter object erasure quota trail guard access backup",
 	// Services: the operations, authorized and recorded.
-	"authn authz admin iam kms s3 sts org rolesanywhere xksproxy cloudtrail",
+	"authn authz admin iam kms s3 sts org rolesanywhere xksproxy shred cloudtrail",
 	// Fronts: wire protocols and pages.
 	"s3api targetapi kmsapi iamapi orgapi anywhereapi xksapi console opsapi",
 	// Programs.
@@ -57,6 +57,7 @@ var uses = map[string]string{
 	"org":           "authn authz",
 	"rolesanywhere": "authn authz",
 	"cloudtrail":    "authn authz",
+	"shred":         "authn authz",
 	"xksproxy":      "authn authz",
 	"meta/*":        "meta",
 	"blob/*":        "blob durable",

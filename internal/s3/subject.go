@@ -18,7 +18,8 @@ const tagSubjectFrom = "coffer:subject-from"
 
 // Values of tagSubjectFrom.
 const (
-	subjectFromKey     = "key"      // the bucket and the whole key: each object is its own subject
+	// SubjectFromKey makes each object its own subject: its bucket and its whole key.
+	SubjectFromKey     = "key"
 	subjectFromSegment = "segment:" // and a number: that part of the key between slashes, from 1
 	// maxSegment bounds the number. A key of 1,024 bytes has fewer parts that are
 	// not empty.
@@ -46,7 +47,7 @@ func checkReservedTag(t Tag) error {
 // segmentOf parses the value of tagSubjectFrom: the number of a segment, 0 for the
 // whole key.
 func segmentOf(value string) (n int, ok bool) {
-	if value == subjectFromKey {
+	if value == SubjectFromKey {
 		return 0, true
 	}
 	digits, ok := strings.CutPrefix(value, subjectFromSegment)
