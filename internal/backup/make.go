@@ -301,6 +301,9 @@ func (m *making) next(ctx context.Context, number int) (*page, error) {
 		case x, ok := <-m.pieces:
 			if !ok {
 				m.b.forget(m)
+				if !errors.Is(m.err, ErrNotUnderWay) {
+					m.b.cfg.Log.Error("backup can't read the store", "backup", m.name, "error", m.err)
+				}
 				return nil, fmt.Errorf("read the store for a backup: %w", m.err)
 			}
 			if x.id == (backupset.ID{}) { // the page ends here, if it holds anything

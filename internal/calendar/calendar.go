@@ -43,6 +43,7 @@ var (
 var (
 	rowOffset = []byte("calendar/offset") // int64 nanoseconds
 	rowSeen   = []byte("calendar/seen")   // int64 wall time, Unix nanoseconds
+	rowHeld   = []byte("calendar/held")   // why time waits for a confirmation, also after a restart
 )
 
 // A Config holds what a Clock needs. Wall is the wall clock and Boot a clock
@@ -90,9 +91,17 @@ func Open(ctx context.Context, cfg Config) (*Clock, error) {
 			return fmt.Errorf("%w: %s is negative", meta.ErrCorrupt, rowOffset)
 		}
 		c.offset = time.Duration(n)
-		if n, err = getInt(r, rowSeen); n != 0 {
+		if n, err = getInt(r, rowSeen); err != nil {
+			return err
+		}
+		if n != 0 {
 			seen = time.Unix(0, n)
 		}
+		held, err := r.Get(rowHeld)
+		if errors.Is(err, meta.ErrNotFound) {
+			return nil
+		}
+		c.held = string(held)
 		return err
 	})
 	if err != nil {
@@ -100,7 +109,7 @@ func Open(ctx context.Context, cfg Config) (*Clock, error) {
 	}
 	now := c.wall()
 	c.refWall, c.refBoot = now, cfg.Boot()
-	if !seen.IsZero() {
+	if !seen.IsZero() && c.held == "" {
 		switch gap := now.Sub(seen); {
 		case gap < -MaxDrift:
 			c.held = fmt.Sprintf("the wall clock went back by %s since the server last ran", -gap.Round(time.Second))
@@ -135,6 +144,11 @@ func (c *Clock) Advanced() <-chan struct{} {
 	return c.advanced
 }
 
+// Hold makes irreversible deadlines wait for a confirmation from the next Open on. A
+// restore calls it: what was due in the rows of a backup may have been called off
+// since.
+func Hold(txn meta.Txn, reason string) error { return txn.Put(rowHeld, []byte(reason)) }
+
 // Check compares the wall clock with the kernel's and remembers a plausible
 // one durably. Call it about once a minute, and before anything irreversible.
 func (c *Clock) Check(ctx context.Context) error {
@@ -158,6 +172,9 @@ func (c *Clock) Confirm(ctx context.Context, record func(meta.Txn) error) error 
 	now, boot := c.wall(), c.boot()
 	err := c.store.Update(ctx, func(txn meta.Txn) error {
 		if err := putInt(txn, rowSeen, now.UnixNano()); err != nil {
+			return err
+		}
+		if err := txn.Delete(rowHeld); err != nil {
 			return err
 		}
 		return record(txn)

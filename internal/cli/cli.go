@@ -41,6 +41,8 @@ var commands = []command{
 	{"serve", "run the server", serve},
 	{"init", "make a data directory", initialize},
 	{"fsck", "check and repair a data directory", fsck},
+	{"backup", "back up a server, list and verify backups", backups},
+	{"restore", "make a data directory of a backup", restore},
 	{"account", "accounts of the server", account},
 	{"who-can", "who can really do X to Y", whoCan},
 	{"why", "explain one decision", why},

@@ -59,26 +59,9 @@ type client struct {
 
 // client returns a client for f.
 func (e *environment) client(ctx context.Context, f *clientFlags) (*client, error) {
-	options := []func(*awsconfig.LoadOptions) error{
-		// What the SDK has to say of its own goes to nobody: errors come as values.
-		awsconfig.WithLogger(logging.Nop{}),
-		awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled),
-	}
-	if f.profile != "" {
-		options = append(options, awsconfig.WithSharedConfigProfile(f.profile))
-	}
-	if f.region != "" {
-		options = append(options, awsconfig.WithRegion(f.region))
-	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	cfg, err := awsConfig(ctx, f.profile, f.region)
 	if err != nil {
-		return nil, fmt.Errorf("read the AWS configuration: %w", err)
-	}
-	if cfg.Region == "" {
-		cfg.Region = defaultRegion
-	}
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = awshttp.NewBuildableClient()
+		return nil, err
 	}
 	at := f.endpoint
 	if at == "" {
@@ -90,14 +73,49 @@ func (e *environment) client(ctx context.Context, f *clientFlags) (*client, erro
 	if at == "" {
 		at = defaultEndpoint
 	}
+	u, err := parseEndpoint(at)
+	if err != nil {
+		return nil, err
+	}
+	at = u.String()
+	cfg.BaseEndpoint = &at
+	return &client{u, cfg}, nil
+}
+
+// awsConfig returns what the SDK's service clients take.
+func awsConfig(ctx context.Context, profile, region string) (aws.Config, error) {
+	options := []func(*awsconfig.LoadOptions) error{
+		// What the SDK has to say of its own goes to nobody: errors come as values.
+		awsconfig.WithLogger(logging.Nop{}),
+		awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled),
+	}
+	if profile != "" {
+		options = append(options, awsconfig.WithSharedConfigProfile(profile))
+	}
+	if region != "" {
+		options = append(options, awsconfig.WithRegion(region))
+	}
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return cfg, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		cfg.Region = defaultRegion
+	}
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = awshttp.NewBuildableClient()
+	}
+	return cfg, nil
+}
+
+// parseEndpoint reads the URL of a server.
+func parseEndpoint(at string) (*url.URL, error) {
 	u, err := url.Parse(at)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || strings.Trim(u.Path, "/") != "" {
 		return nil, fmt.Errorf("endpoint %q is not of the form http://host:port", at)
 	}
 	u.Path = ""
-	at = u.String()
-	cfg.BaseEndpoint = &at
-	return &client{u, cfg}, nil
+	return u, nil
 }
 
 var errNoCredentials = errors.New("no credentials: name them with --profile, AWS_SHARED_CREDENTIALS_FILE or AWS_ACCESS_KEY_ID")
@@ -117,36 +135,9 @@ func (e *apiError) Error() string { return e.Code + ": " + e.Message }
 func (c *client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
 	defer cancel()
-	var body []byte
-	if in != nil {
-		var err error
-		if body, err = json.Marshal(in); err != nil {
-			return err
-		}
-	}
-	at := *c.endpoint
-	at.Path, at.RawQuery = "/_coffer/"+path, query.Encode()
-	r, err := http.NewRequestWithContext(ctx, method, at.String(), bytes.NewReader(body))
+	a, err := c.send(ctx, method, path, query, in)
 	if err != nil {
 		return err
-	}
-	if in != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if c.aws.Credentials == nil {
-		return errNoCredentials
-	}
-	creds, err := c.aws.Credentials.Retrieve(ctx)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNoCredentials, err)
-	}
-	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, creds, r, hex.EncodeToString(sum[:]), "coffer", c.aws.Region, time.Now()); err != nil {
-		return fmt.Errorf("sign the request: %w", err)
-	}
-	a, err := c.aws.HTTPClient.Do(r)
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", c.endpoint, err)
 	}
 	defer a.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(a.Body, maxAnswer+1))
@@ -156,17 +147,56 @@ func (c *client) call(ctx context.Context, method, path string, query url.Values
 	if len(text) > maxAnswer {
 		return fmt.Errorf("the answer of %s is longer than %d bytes", c.endpoint, maxAnswer)
 	}
-	if a.StatusCode != http.StatusOK {
-		e := &apiError{status: a.StatusCode}
-		if json.Unmarshal(text, e) != nil || e.Code == "" {
-			return fmt.Errorf("%s answered with %s, which no Coffer does", c.endpoint, a.Status)
-		}
-		return e
-	}
 	if err := json.Unmarshal(text, out); err != nil {
 		return fmt.Errorf("read the answer of %s: %w", c.endpoint, err)
 	}
 	return nil
+}
+
+// send sends a request as call does and returns the answer, which is one of success.
+// The caller closes its body.
+func (c *client) send(ctx context.Context, method, path string, query url.Values, in any) (*http.Response, error) {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return nil, err
+		}
+	}
+	at := *c.endpoint
+	at.Path, at.RawQuery = "/_coffer/"+path, query.Encode()
+	r, err := http.NewRequestWithContext(ctx, method, at.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if c.aws.Credentials == nil {
+		return nil, errNoCredentials
+	}
+	creds, err := c.aws.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoCredentials, err)
+	}
+	sum := sha256.Sum256(body)
+	if err := v4.NewSigner().SignHTTP(ctx, creds, r, hex.EncodeToString(sum[:]), "coffer", c.aws.Region, time.Now()); err != nil {
+		return nil, fmt.Errorf("sign the request: %w", err)
+	}
+	a, err := c.aws.HTTPClient.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", c.endpoint, err)
+	}
+	if a.StatusCode == http.StatusOK {
+		return a, nil
+	}
+	defer a.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(a.Body, 1<<20))
+	e := &apiError{status: a.StatusCode}
+	if err != nil || json.Unmarshal(text, e) != nil || e.Code == "" {
+		return nil, fmt.Errorf("%s answered with %s, which no Coffer does", c.endpoint, a.Status)
+	}
+	return nil, e
 }
 
 // printJSON prints the --json output of a command.

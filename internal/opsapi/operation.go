@@ -22,7 +22,7 @@ type Operation struct {
 // Operations returns the routing table of the administration: all that needs a
 // signature. Health and metrics need none, and are not among them.
 func Operations() []Operation {
-	return []Operation{
+	return append(backupOperations(), []Operation{
 		{"AdvanceClock", http.MethodPost, "dev/clock", withBody(`{"advance":"168h"}`, func(h *Handler, ctx context.Context, c *authn.Caller, in *admin.AdvanceClockInput) (*admin.ClockState, error) {
 			return h.cfg.Admin.AdvanceClock(ctx, c, in)
 		})},
@@ -42,7 +42,7 @@ func Operations() []Operation {
 		{"ExplainDecision", http.MethodGet, "decisions/", plain(func(h *Handler, r *http.Request, c *authn.Caller, id string) (*authz.Explanation, error) {
 			return h.cfg.Admin.ExplainDecision(r.Context(), c, id)
 		})},
-	}
+	}...)
 }
 
 // matches reports whether a request selects the row, and returns the ID in its path.

@@ -105,7 +105,7 @@ func newOps(s *Stack, cfg *config.Server, w *worker) *opsapi.Handler {
 	return opsapi.New(opsapi.Config{
 		Admin: admin.New(admin.Config{
 			Gate: s.Gate, Clock: s.Clock, Account: cfg.Account, DevClock: s.DevClock, Advanced: w.sweep,
-			Organizations: s.Orgs, Meter: s.Meter, Keys: s.Keys, Log: s.log,
+			Organizations: s.Orgs, Meter: s.Meter, Keys: s.Keys, Backups: s.Backups, Log: s.log,
 		}),
 		Sessions:        s.STS,
 		Authenticate:    func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, "coffer", r) },

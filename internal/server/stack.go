@@ -16,6 +16,7 @@ import (
 	"coffer/internal/anchor"
 	"coffer/internal/authn"
 	"coffer/internal/authz"
+	"coffer/internal/backup"
 	"coffer/internal/blob/disk"
 	"coffer/internal/calendar"
 	"coffer/internal/config"
@@ -69,10 +70,12 @@ type Stack struct {
 	Org      *org.Service
 	Anywhere *rolesanywhere.Service
 	Authn    *authn.Authenticator
+	Backups  *backup.Backups
 
 	rootStore  *rootparts.Store
 	rootOpener *rootOpener
 
+	stamp   stamp
 	closers []func() error
 	log     *slog.Logger
 }
@@ -171,7 +174,7 @@ func (s *Stack) lock(ctx context.Context, cfg *config.Server, create bool) (st s
 	if cfg.DevClock && !st.DevClock {
 		return st, errors.New("the data directory was not made with --dev-clock: its time can't be moved on")
 	}
-	s.DevClock = cfg.DevClock
+	s.DevClock, s.stamp = cfg.DevClock, st
 	return st, nil
 }
 
@@ -243,6 +246,10 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 		return err
 	}
 	s.onClose(func() error { s.Objects.Close(); return nil })
+	if s.Backups, err = newBackups(s); err != nil {
+		return err
+	}
+	s.onClose(func() error { s.Backups.Close(); return nil })
 	if s.Meter, err = meter.Open(ctx, meter.Config{Meta: s.Meta, Now: s.Clock.Now, Log: s.log}); err != nil {
 		return err
 	}
@@ -289,8 +296,13 @@ func (s *Stack) firstAccount(ctx context.Context, cfg *config.Server) error {
 	if cfg.RootAccessKeyID == "" && !s.IsNew {
 		return nil // the operator may have moved the file away
 	}
+	return writeCredentials(s.Dir, k)
+}
+
+// writeCredentials writes the access key of a data directory's first account.
+func writeCredentials(dir string, k identity.AccessKey) error {
 	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", k.ID, k.Secret.Reveal())
-	if err := durable.WriteFile(durable.OS{}, filepath.Join(s.Dir, credentialsFile), []byte(text), 0o600); err != nil {
+	if err := durable.WriteFile(durable.OS{}, filepath.Join(dir, credentialsFile), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write credentials: %w", err)
 	}
 	return nil

@@ -1,0 +1,100 @@
+package admin
+
+import (
+	"context"
+	"io"
+
+	"coffer/internal/authn"
+	"coffer/internal/authz"
+	"coffer/internal/awserr"
+	"coffer/internal/backup"
+)
+
+// maxBackupFiles is how many files GetBackupFiles gives at a time: those of a page.
+const maxBackupFiles = 512
+
+// CreateBackup begins a backup of the state of the store at its return. What is
+// deleted from then on keeps its space until the backup ends: by [Service.EndBackup],
+// or five minutes after the last call for it.
+//
+// It returns a *awserr.Error with code LimitExceededException, AccessDeniedException
+// or ServiceUnavailableException.
+func (s *Service) CreateBackup(ctx context.Context, c *authn.Caller) (*backup.Begun, error) {
+	return run(ctx, s, c, "CreateBackup", false, func(call *authz.Call) (*backup.Begun, error) {
+		return s.cfg.Backups.Begin(ctx, call.Record)
+	})
+}
+
+// BackupInput is what the other operations of a backup have in common.
+type BackupInput struct {
+	ID string `json:"id"` // of CreateBackup
+}
+
+// GetBackupPageInput is the request of GetBackupPage.
+type GetBackupPageInput struct {
+	ID   string `json:"id"`
+	Page int    `json:"page"` // from 1
+}
+
+// GetBackupPage names some of the files that the backup holds. Pages are asked for in
+// order; the last one that was asked for can be asked for again.
+//
+// It returns a *awserr.Error with code ResourceNotFoundException, ValidationException,
+// DataIntegrityException, AccessDeniedException or ServiceUnavailableException.
+func (s *Service) GetBackupPage(ctx context.Context, c *authn.Caller, in *GetBackupPageInput) (*backup.Page, error) {
+	return run(ctx, s, c, "GetBackupPage", true, func(call *authz.Call) (*backup.Page, error) {
+		call.Param("page", in.Page)
+		return s.cfg.Backups.Page(ctx, in.ID, in.Page)
+	})
+}
+
+// GetBackupFilesInput is the request of GetBackupFiles.
+type GetBackupFilesInput struct {
+	ID    string   `json:"id"`
+	Page  int      `json:"page"`  // the last one that was asked for
+	Names []string `json:"names"` // of files of the page
+}
+
+// A BackupStream writes files of a backup, see [backup.Backups.Files].
+type BackupStream struct {
+	s  *Service
+	in *GetBackupFilesInput
+}
+
+// Write writes the stream. An error before its first byte is a *awserr.Error with
+// code ResourceNotFoundException or ValidationException.
+func (b *BackupStream) Write(ctx context.Context, w io.Writer) error {
+	if err := b.s.cfg.Backups.Files(ctx, b.in.ID, b.in.Page, b.in.Names, w); err != nil {
+		return b.s.answer(err)
+	}
+	return nil
+}
+
+// GetBackupFiles returns a stream of files of a backup, which are sealed. The call is
+// recorded before the first byte.
+//
+// It returns a *awserr.Error with code ValidationException, AccessDeniedException or
+// ServiceUnavailableException.
+func (s *Service) GetBackupFiles(ctx context.Context, c *authn.Caller, in *GetBackupFilesInput) (*BackupStream, error) {
+	return run(ctx, s, c, "GetBackupFiles", true, func(call *authz.Call) (*BackupStream, error) {
+		call.Param("page", in.Page)
+		call.Param("files", len(in.Names))
+		if len(in.Names) > maxBackupFiles {
+			return nil, awserr.New(400, "ValidationException", "names holds more than %d files.", maxBackupFiles)
+		}
+		return &BackupStream{s, in}, nil
+	})
+}
+
+// An EndedBackup is the answer of EndBackup.
+type EndedBackup struct{}
+
+// EndBackup ends a backup, whole or not.
+//
+// It returns a *awserr.Error with code ResourceNotFoundException,
+// AccessDeniedException or ServiceUnavailableException.
+func (s *Service) EndBackup(ctx context.Context, c *authn.Caller, in *BackupInput) (*EndedBackup, error) {
+	return run(ctx, s, c, "EndBackup", false, func(call *authz.Call) (*EndedBackup, error) {
+		return new(EndedBackup), s.cfg.Backups.End(ctx, in.ID, call.Record)
+	})
+}
