@@ -193,17 +193,13 @@ func (s *Service) page(ctx context.Context, month meter.Month, account, after st
 		hours, rotated := stored.Hours(month, now)
 		l.KeyHours, l.RotatedHours = l.KeyHours+hours, l.RotatedHours+rotated
 	}
-	// Each list has all that stands before its own last line, if it was cut.
+	// Of two lists that were cut after maxPage+1 lines the first maxPage are whole, but
+	// two keys that were kept may be one line.
 	positions := slices.Sorted(maps.Keys(lines))
 	end := ""
-	if len(calls) > maxPage {
-		end = calls[maxPage].Position()
-	}
 	if len(kept) > maxPage {
 		k := kept[maxPage]
-		if p := meter.Position(k.Account, k.Region, meter.Key{Account: k.Account, Region: k.Region, ID: k.ID}); end == "" || p < end {
-			end = p
-		}
+		end = meter.Position(k.Account, k.Region, meter.Key{Account: k.Account, Region: k.Region, ID: k.ID})
 	}
 	for i, p := range positions {
 		if end != "" && p >= end || i == maxPage {

@@ -219,12 +219,14 @@ func TestGetUsage(t *testing.T) {
 func TestUsageInPages(t *testing.T) {
 	w := newUsageWorld(t)
 	var want []string
-	for i := range 2*maxPage + 100 {
-		if i%2 == 0 {
+	owners := []string{"", "", "000000000001", "000000000001", "999999999999", home}
+	for i := range 3*maxPage + 300 {
+		owner := owners[i%len(owners)]
+		if owner == "" {
 			want = append(want, w.key(t, home, "us-east-1").ARN)
 			continue
 		}
-		k := &key.Key{Ref: key.Ref{Account: []string{home, "000000000001", "999999999999"}[i%3], Region: "us-east-1", ID: fmt.Sprintf("%08x-0000-4000-8000-000000000000", i*0x1f3b7)}}
+		k := &key.Key{Ref: key.Ref{Account: owner, Region: "us-east-1", ID: fmt.Sprintf("%08x-0000-4000-8000-000000000000", i*0x1f3b7)}}
 		w.call(home, k, "Decrypt", 1)
 		want = append(want, k.Ref.ARN())
 	}

@@ -166,7 +166,8 @@ func TestGetKeyLastUsage(t *testing.T) {
 // A policy keeps keys in use from being taken away.
 func TestTrailingDaysWithoutKeyUsage(t *testing.T) {
 	b := newBench(t)
-	b.now = time.Now().UTC() // the trail's clock
+	// Uses go by the trail's clock: the key is made so that it is used after 29 days.
+	b.now = time.Now().UTC().Add(-(29*24 + 23) * time.Hour)
 	guarded := document(`{"Effect":"Allow","Principal":{"AWS":"`+account+`"},"Action":"kms:*","Resource":"*"}`,
 		`{"Effect":"Deny","Principal":"*","Action":["kms:DisableKey","kms:ScheduleKeyDeletion"],"Resource":"*","Condition":{"NumericLessThan":{"kms:TrailingDaysWithoutKeyUsage":"30"}}}`)
 	out, err := b.CreateKey(t.Context(), self, &CreateKeyInput{Policy: guarded})
