@@ -22,7 +22,7 @@ type Operation struct {
 // Operations returns the routing table of the administration: all that needs a
 // signature. Health and metrics need none, and are not among them.
 func Operations() []Operation {
-	return append(backupOperations(), []Operation{
+	return append(append(backupOperations(), shredOperations()...), []Operation{
 		{"AdvanceClock", http.MethodPost, "dev/clock", withBody(`{"advance":"168h"}`, func(h *Handler, ctx context.Context, c *authn.Caller, in *admin.AdvanceClockInput) (*admin.ClockState, error) {
 			return h.cfg.Admin.AdvanceClock(ctx, c, in)
 		})},

@@ -19,6 +19,7 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/awserr"
 	"coffer/internal/awsjson"
+	"coffer/internal/shred"
 	"coffer/internal/sts"
 )
 
@@ -31,6 +32,7 @@ const maxBody = 64 << 10
 // A Config holds what a Handler needs.
 type Config struct {
 	Admin *admin.Service
+	Shred *shred.Service
 	// Sessions makes credentials that act as a user or a role.
 	Sessions Sessions
 	// Authenticate finds out who sends a request, and reads its body. The caller

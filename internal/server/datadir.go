@@ -122,7 +122,7 @@ func checkEmpty(dir string) error {
 	}
 	for _, e := range entries {
 		switch e.Name() {
-		case lockFile, metaDir, blobDir, rootDir, tlsDir, credentialsFile, "lost+found":
+		case lockFile, metaDir, blobDir, rootDir, tlsDir, credentialsFile, ReceiptFile, "lost+found":
 		default:
 			return fmt.Errorf("%w: %s holds %s", ErrNotData, dir, e.Name())
 		}

@@ -107,6 +107,7 @@ func newOps(s *Stack, cfg *config.Server, w *worker) *opsapi.Handler {
 			Gate: s.Gate, Clock: s.Clock, Account: cfg.Account, DevClock: s.DevClock, Advanced: w.sweep,
 			Organizations: s.Orgs, Meter: s.Meter, Keys: s.Keys, Backups: s.Backups, Log: s.log,
 		}),
+		Shred:           s.Shred,
 		Sessions:        s.STS,
 		Authenticate:    func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, "coffer", r) },
 		AuthenticateIAM: func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, apiIAM, r) },

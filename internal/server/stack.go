@@ -21,6 +21,7 @@ import (
 	"coffer/internal/calendar"
 	"coffer/internal/config"
 	"coffer/internal/durable"
+	"coffer/internal/erasure"
 	"coffer/internal/iam"
 	"coffer/internal/identity"
 	"coffer/internal/key"
@@ -37,6 +38,7 @@ import (
 	rootparts "coffer/internal/rootseal/parts"
 	"coffer/internal/s3"
 	"coffer/internal/sealed"
+	"coffer/internal/shred"
 	"coffer/internal/sts"
 	"coffer/internal/trail"
 )
@@ -63,10 +65,12 @@ type Stack struct {
 	Meter    *meter.Meter
 	Quotas   *quota.Limiter // nil if nothing is limited
 	Objects  *object.Store
+	Ledger   *erasure.Ledger
 	KMS      *kms.Service
 	IAM      *iam.Service
 	STS      *sts.Service
 	S3       *s3.Service
+	Shred    *shred.Service
 	Org      *org.Service
 	Anywhere *rolesanywhere.Service
 	Authn    *authn.Authenticator
@@ -255,7 +259,10 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 	}
 	s.onClose(func() error { return s.Meter.Close(context.Background()) })
 	s.Quotas = quota.New(cfg.KMSQuotas, nil)
-	s.KMS = kms.New(kms.Config{Keys: s.Keys, Gate: s.Gate, Principals: s.Identity, Meter: s.Meter, Quotas: s.Quotas, Now: s.Clock.Now, Log: s.log})
+	if err := s.openLedger(ctx, cfg); err != nil {
+		return err
+	}
+	s.KMS = kms.New(kms.Config{Keys: s.Keys, Gate: s.Gate, Principals: s.Identity, Meter: s.Meter, Ledger: s.Ledger, Quotas: s.Quotas, Now: s.Clock.Now, Log: s.log})
 	s.IAM = iam.New(iam.Config{Identity: s.Identity, Gate: s.Gate, Organizations: s.Orgs, Now: s.Clock.Now, Log: s.log})
 	s.Org = org.New(org.Config{Organizations: s.Orgs, Gate: s.Gate, Log: s.log})
 	s.STS = sts.New(sts.Config{
@@ -269,6 +276,7 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 		Objects: s.Objects, Keys: dataKeys{s.KMS, s.Keys}, Gate: s.Gate, Owners: s.Identity, Principals: s.Identity,
 		AllowCustomerKeys: cfg.AllowSSEC,
 	})
+	s.Shred = newShred(s)
 	return nil
 }
 

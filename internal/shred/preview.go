@@ -64,10 +64,14 @@ func (s *Service) PreviewShred(ctx context.Context, c *authn.Caller, in *Input) 
 		out := &Preview{State: *stateOf(k), Aliases: append([]string{}, k.Aliases...), Sample: []Content{}, Refused: refused}
 		if id != nil {
 			subject, err := s.cfg.Keys.Subject(ctx, k.Ref, in.Value)
-			if err != nil {
+			switch {
+			case errors.Is(err, key.ErrSubjectDestroyed):
+				out.State = State{Key: k.ARN, Name: in.Name, Value: in.Value, State: Destroyed}
+			case err != nil:
 				return nil, s.keyError(ctx, c, "PreviewShred", k, err)
+			default:
+				out.State = *stateOfSubject(k, subject)
 			}
-			out.State = *stateOfSubject(k, subject)
 		}
 		e, err := s.cfg.Ledger.Preview(ctx, erasure.TargetOf(k, id))
 		if err != nil {

@@ -1,0 +1,37 @@
+package opsapi
+
+import (
+	"context"
+	"net/http"
+
+	"coffer/internal/authn"
+	"coffer/internal/shred"
+)
+
+// shredOperations are the rows of package shred.
+func shredOperations() []Operation {
+	const example = `{"key":"alias/customers","name":"subject","value":"alice"}`
+	return []Operation{
+		{"PreviewShred", http.MethodPost, "shreds/preview", withBody(example, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.Input) (*shred.Preview, error) {
+			return h.cfg.Shred.PreviewShred(ctx, c, in)
+		})},
+		{"GetShred", http.MethodPost, "shreds/get", withBody(example, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.Input) (*shred.State, error) {
+			return h.cfg.Shred.GetShred(ctx, c, in)
+		})},
+		{"ShredSubject", http.MethodPost, "shreds/schedule", withBody(`{"key":"alias/customers","name":"subject","value":"alice","days":7}`, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.Input) (*shred.State, error) {
+			return h.cfg.Shred.ShredSubject(ctx, c, in)
+		})},
+		{"CancelShred", http.MethodPost, "shreds/cancel", withBody(example, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.Input) (*shred.State, error) {
+			return h.cfg.Shred.CancelShred(ctx, c, in)
+		})},
+		{"DisableSubject", http.MethodPost, "shreds/disable", withBody(example, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.Input) (*shred.State, error) {
+			return h.cfg.Shred.DisableSubject(ctx, c, in)
+		})},
+		{"EnableSubject", http.MethodPost, "shreds/enable", withBody(example, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.Input) (*shred.State, error) {
+			return h.cfg.Shred.EnableSubject(ctx, c, in)
+		})},
+		{"ShredNow", http.MethodPost, "shreds/now", withBody(example, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.Input) (*shred.State, error) {
+			return h.cfg.Shred.ShredNow(ctx, c, in)
+		})},
+	}
+}
