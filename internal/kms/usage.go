@@ -57,6 +57,9 @@ func (s *Service) admitKey(call decider, c *authn.Caller, action string, k *key.
 		return nil // the use of a data key that exists is no call
 	}
 	ev := recorded.Event()
+	if ev.Region != c.Region {
+		return nil // the same call in another of the key's regions
+	}
 	operation, isSecond := ev.Name, action == "kms:ReEncryptTo" // a ReEncrypt counts once, for its source
 	switch operation {
 	case "ReplicateKey":

@@ -218,6 +218,17 @@ func (m *Meter) Count(c *Call) {
 	}
 }
 
+// Note notes a use of a key that is no call of the key service, and that nobody
+// pays for: the server uses the key for another key service, say.
+func (m *Meter) Note(k Key, u *LastUse) {
+	s := &m.shards[rand.Uint32()%shardCount]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.last) < 2*maxPending/shardCount {
+		s.note(k, u)
+	}
+}
+
 // Dropped returns how many calls were not counted because too many waited.
 func (m *Meter) Dropped() uint64 { return m.dropped.Load() }
 

@@ -142,6 +142,9 @@ func TestLastUse(t *testing.T) {
 			c.Second = k1
 			m.Count(c)
 		}, false, "ReEncrypt 12:03"},
+		{"noted", func() {
+			m.Note(k1, &LastUse{At: noon.Add(150 * time.Second), Operation: "earlier"})
+		}, false, "ReEncrypt 12:03"},
 		{"destination written", func() {}, true, "ReEncrypt 12:03"},
 	}
 	for _, s := range steps {
@@ -155,6 +158,10 @@ func TestLastUse(t *testing.T) {
 		if got := u.Operation + u.At.Format(" 15:04"); !ok || err != nil || got != s.want {
 			t.Errorf("%s: LastUse = %s, %t, %v; want %s", s.name, got, ok, err, s.want)
 		}
+	}
+	m.Note(k2, &LastUse{At: noon.Add(2 * time.Hour), Operation: "noted"})
+	if u, ok, err := m.LastUse(t.Context(), k2); !ok || err != nil || u.Operation != "noted" {
+		t.Errorf("LastUse of a noted key = %+v, %t, %v", u, ok, err)
 	}
 	u, _, _ := m.LastUse(t.Context(), k1)
 	if u.Principal != "arn:aws:iam::123456789012:user/alice" || u.RequestID != "r-ReEncrypt" || u.EventID != "e-ReEncrypt" {

@@ -21,6 +21,7 @@ import (
 	"coffer/internal/identity"
 	"coffer/internal/key"
 	"coffer/internal/meta/mem"
+	"coffer/internal/meter"
 	"coffer/internal/rootseal"
 	"coffer/internal/sigv4"
 	"coffer/internal/trail"
@@ -98,6 +99,7 @@ type bench struct {
 	svc   *xksproxy.Service
 	srv   *httptest.Server
 	trail *trail.Trail
+	meter *meter.Meter
 	rows  *mem.Store
 	log   *bytes.Buffer
 	now   time.Time
@@ -119,6 +121,10 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.trail.Close(context.Background()) })
+	if b.meter, err = meter.Open(ctx, meter.Config{Meta: b.rows, FlushEvery: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.meter.Close(context.Background()) })
 	b.users = identity.New(identity.Config{Meta: b.rows, Now: time.Now})
 	t.Cleanup(func() { b.users.Close(context.Background()) })
 	if _, err := b.users.CreateAccount(ctx, account, "a", nil); err != nil {
@@ -135,7 +141,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.svc = xksproxy.New(xksproxy.Config{Keys: b.keys, Gate: gate, Principals: b.users, Stores: parsed, Model: "Coffer test",
+	b.svc = xksproxy.New(xksproxy.Config{Keys: b.keys, Gate: gate, Principals: b.users, Stores: parsed, Meter: b.meter, Model: "Coffer test",
 		Log: slog.New(slog.NewJSONHandler(b.log, nil)), Now: func() time.Time { return b.now }})
 	h := New(b.svc, func(r *http.Request) *authn.Caller {
 		return &authn.Caller{Type: authn.TypeAnonymous, RequestID: "REQ", SourceIP: "192.0.2.1"}
@@ -251,7 +257,12 @@ func TestOperations(t *testing.T) {
 	if p, err := decrypt(t, b.manager(path, newCredential), k.ID, c, []byte("aad")); err != nil || string(p) != "a data key" {
 		t.Errorf("Decrypt = %s, %v", []byte(p), err)
 	}
+	// A key that a KMS elsewhere uses is in use.
 	events := b.events()
+	use, ok, err := b.meter.LastUse(t.Context(), meter.Key{Account: account, Region: region, ID: k.ID})
+	if !ok || err != nil || use.Operation != "Decrypt" || use.EventID != events[3]["eventID"] || use.Principal != events[3]["userIdentity"].(map[string]any)["arn"] {
+		t.Errorf("last use = %+v, %t, %v", use, ok, err)
+	}
 	names := make([]string, 0, len(events))
 	for _, e := range events {
 		names = append(names, e["eventName"].(string))

@@ -21,6 +21,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -28,7 +29,9 @@ import (
 	"coffer/internal/authz"
 	"coffer/internal/awserr"
 	"coffer/internal/key"
+	"coffer/internal/meter"
 	"coffer/internal/sigv4"
+	"coffer/internal/trail"
 	"coffer/internal/xks"
 )
 
@@ -46,6 +49,7 @@ type Config struct {
 	Gate       *authz.Gate  // required
 	Principals Principals   // required
 	Stores     []*Store     // as ParseStores returns them
+	Meter      *meter.Meter // keeps the last use of keys; nil keeps none
 	Model      string       // of the proxy: product and version
 	Log        *slog.Logger // gets what a KMS is not told; discarded if nil
 	// Now is the wall clock, which signatures are held against, and Calendar
@@ -149,9 +153,11 @@ func (s *Service) Refuse(ctx context.Context, c *authn.Caller, op xks.Operation,
 // run runs one operation as one call, and returns its answer as it is sent. The call is
 // recorded before.
 func run(ctx context.Context, s *Service, c *authn.Caller, op xks.Operation, act func(*authz.Call) (any, error)) ([]byte, error) {
+	var made *authz.Call
 	body, err := authz.Run(ctx, s.cfg.Gate, c, authz.Operation{Source: source, Name: string(op), ReadOnly: true},
 		func(err error) error { return s.answer(ctx, c, op, err) },
 		func(call *authz.Call) (*answerBody, error) {
+			made = call
 			out, err := act(call)
 			if err != nil {
 				return nil, err
@@ -165,7 +171,20 @@ func run(ctx context.Context, s *Service, c *authn.Caller, op xks.Operation, act
 	if err != nil {
 		return nil, err
 	}
+	s.note(c, op, made.Event())
 	return *body, nil
+}
+
+// note notes that a key was used, so that nobody takes it for one that is not.
+func (s *Service) note(c *authn.Caller, op xks.Operation, ev *trail.Event) {
+	if s.cfg.Meter == nil || op != xks.Encrypt && op != xks.Decrypt {
+		return
+	}
+	for _, r := range ev.Resources {
+		_, id, _ := strings.Cut(r.ARN, ":key/")
+		s.cfg.Meter.Note(meter.Key{Account: r.AccountID, Region: c.Region, ID: id},
+			&meter.LastUse{At: ev.Time, Operation: string(op), Principal: c.ARN, RequestID: c.RequestID, EventID: ev.ID})
+	}
 }
 
 // An answerBody is the body of an answer, which may hold plaintext.
