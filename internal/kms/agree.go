@@ -6,6 +6,7 @@ import (
 
 	"coffer/internal/authn"
 	"coffer/internal/authz"
+	"coffer/internal/key"
 	"coffer/internal/keyspec"
 )
 
@@ -262,6 +263,10 @@ func (s *Service) keyPair(ctx context.Context, call *authz.Call, c *authn.Caller
 	}
 	if err == nil {
 		err = suits(k, name, keyspec.EncryptDecrypt, keyspec.EncryptSymmetricDefault)
+	}
+	if err == nil && k.Origin == key.OriginKeyStore {
+		// Source: AWS KMS API Reference, GenerateDataKeyPair, read 2026-11-22.
+		err = unsupported("%s origin is %s which is not valid for this operation.", k.ARN, k.Origin)
 	}
 	if err != nil {
 		return nil, err

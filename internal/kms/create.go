@@ -12,6 +12,7 @@ import (
 	"coffer/internal/key"
 	"coffer/internal/keyspec"
 	"coffer/internal/meta"
+	"coffer/internal/xks"
 )
 
 // Values that AWS knows, so that what is known and not done here is told from
@@ -159,7 +160,9 @@ func metadata(k *key.Key) KeyMetadata {
 //   - MalformedPolicyDocumentException or LimitExceededException for a key policy
 //     that can't be, or that would keep the caller from changing it,
 //   - TagException for too many, duplicate or reserved tags,
-//   - AccessDeniedException, LimitExceededException.
+//   - AccessDeniedException, LimitExceededException,
+//   - CustomKeyStoreNotFoundException, CustomKeyStoreInvalidStateException and codes
+//     that begin with XksKey for a key in an external key store.
 //
 // Source: AWS KMS API Reference, CreateKey.
 func (s *Service) CreateKey(ctx context.Context, c *authn.Caller, in *CreateKeyInput) (*CreateKeyOutput, error) {
@@ -198,6 +201,11 @@ func (s *Service) CreateKey(ctx context.Context, c *authn.Caller, in *CreateKeyI
 				return nil, err
 			}
 		}
+		if in.Origin == key.OriginKeyStore {
+			if err := s.keys.CheckExternalKey(outside(ctx, c, "CreateKey"), storeRef(c, in.CustomKeyStoreID), in.XksKeyID); err != nil {
+				return nil, err
+			}
+		}
 		body, err := newMaterial(in)
 		if err != nil {
 			return nil, err
@@ -227,7 +235,9 @@ func checkCreate(in *CreateKeyInput) error {
 	v.oneOf("keyUsage", in.KeyUsage, keyUsages)
 	v.oneOf("origin", in.Origin, origins)
 	v.optional("customKeyStoreId", in.CustomKeyStoreID, 64)
-	v.optional("xksKeyId", in.XksKeyID, 128)
+	if in.XksKeyID != "" && !xks.ValidKeyID(in.XksKeyID) {
+		v.add("Value '"+in.XksKeyID+"'", "xksKeyId", "Member must satisfy regular expression pattern: ^[a-zA-Z0-9-_.]{1,128}$")
+	}
 	v.policy(in.Policy)
 	v.tags("tags", in.Tags)
 	if err := v.err(); err != nil {
@@ -276,8 +286,6 @@ func supported(in *CreateKeyInput) error {
 		return fault("ValidationException", "CustomKeyStoreId is valid only for KMS keys in a custom key store.")
 	case isXks && (!spec.CustomKeyStore() || in.MultiRegion):
 		return unsupported("A KMS key in a custom key store is a symmetric encryption key of one Region.")
-	case isXks:
-		return unsupported("This server has no custom key stores.")
 	}
 	return nil
 }
@@ -303,6 +311,9 @@ func recordCreate(call *authz.Call, in *CreateKeyInput) {
 	call.Param("multiRegion", in.MultiRegion)
 	if in.CustomKeyStoreID != "" {
 		call.Param("customKeyStoreId", in.CustomKeyStoreID)
+	}
+	if in.XksKeyID != "" {
+		call.Param("xksKeyId", in.XksKeyID)
 	}
 	if len(in.Tags) > 0 {
 		call.Param("tags", trailTags(in.Tags))

@@ -131,6 +131,7 @@ func (s *Service) dataKey(ctx context.Context, call *authz.Call, c *authn.Caller
 	if err != nil {
 		return nil, none, err
 	}
+	ctx = outside(ctx, c, name)
 	plain := make(Plaintext, size)
 	if _, err := io.ReadFull(s.rand, plain); err != nil {
 		return nil, none, fmt.Errorf("draw a data key: %w", err)
@@ -152,6 +153,17 @@ type GenerateRandomInput struct {
 	NumberOfBytes    *int32         `json:"NumberOfBytes"`
 	CustomKeyStoreID string         `json:"CustomKeyStoreId,omitempty"`
 	Recipient        *RecipientInfo `json:"Recipient"`
+}
+
+// noRandom returns the error for random bytes of a key store: only one of AWS CloudHSM
+// has any.
+//
+// Source: AWS KMS API Reference, GenerateRandom, CustomKeyStoreId, read 2026-11-22.
+func (s *Service) noRandom(ctx context.Context, c *authn.Caller, id string) error {
+	if _, err := s.keys.Store(ctx, storeRef(c, id)); err != nil {
+		return err
+	}
+	return unsupported("Random bytes can be generated in an AWS CloudHSM key store only.")
 }
 
 // GenerateRandomOutput is the answer of [Service.GenerateRandom]. The caller wipes
@@ -184,7 +196,7 @@ func (s *Service) GenerateRandom(ctx context.Context, c *authn.Caller, in *Gener
 			return nil, err
 		}
 		if in.CustomKeyStoreID != "" {
-			return nil, unsupported("This server has no custom key stores.")
+			return nil, s.noRandom(ctx, c, in.CustomKeyStoreID)
 		}
 		out := make(Plaintext, *in.NumberOfBytes)
 		if _, err := io.ReadFull(s.rand, out); err != nil {

@@ -56,6 +56,7 @@ type EncryptOutput struct {
 // Source: AWS KMS API Reference, Encrypt.
 func (s *Service) Encrypt(ctx context.Context, c *authn.Caller, in *EncryptInput) (*EncryptOutput, error) {
 	defer in.Plaintext.Wipe()
+	ctx = outside(ctx, c, "Encrypt")
 	return run(ctx, s, c, "Encrypt", reads, func(call *authz.Call) (*EncryptOutput, error) {
 		recordCrypto(call, "", in.KeyID, in.EncryptionContext, in.EncryptionAlgorithm, in.DryRun)
 		var v checker
@@ -131,6 +132,7 @@ func (o *DecryptOutput) Wipe() { o.Plaintext.Wipe() }
 //
 // Source: AWS KMS API Reference, Decrypt.
 func (s *Service) Decrypt(ctx context.Context, c *authn.Caller, in *DecryptInput) (*DecryptOutput, error) {
+	ctx = outside(ctx, c, "Decrypt")
 	return run(ctx, s, c, "Decrypt", reads, func(call *authz.Call) (*DecryptOutput, error) {
 		recordCrypto(call, "", in.KeyID, in.EncryptionContext, in.EncryptionAlgorithm, in.DryRun)
 		var v checker
@@ -204,6 +206,7 @@ type ReEncryptOutput struct {
 //
 // Source: AWS KMS API Reference, ReEncrypt.
 func (s *Service) ReEncrypt(ctx context.Context, c *authn.Caller, in *ReEncryptInput) (*ReEncryptOutput, error) {
+	ctx = outside(ctx, c, "ReEncrypt")
 	return run(ctx, s, c, "ReEncrypt", reads, func(call *authz.Call) (*ReEncryptOutput, error) {
 		recordCrypto(call, "source", in.SourceKeyID, in.SourceEncryptionContext, in.SourceEncryptionAlgorithm, in.DryRun)
 		recordCrypto(call, "destination", in.DestinationKeyID, in.DestinationEncryptionContext, in.DestinationEncryptionAlgorithm, false)

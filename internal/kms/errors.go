@@ -39,7 +39,7 @@ var answers = []struct {
 	{key.ErrPendingDeletion, "KMSInvalidStateException", "%s is pending deletion."},
 	{key.ErrPendingImport, "KMSInvalidStateException", "%s is pending import."},
 	{key.ErrMaterialMissing, "KMSInvalidStateException", "%s is pending import."},
-	{key.ErrUnavailable, "KMSInvalidStateException", "%s is unavailable."},
+	{key.ErrUnavailable, "KMSInvalidStateException", notConnected},
 	{key.ErrWrongMaterial, "IncorrectKeyMaterialException", "The key material in the request was not imported into KMS key %s before."},
 	{key.ErrKnownMaterial, "IncorrectKeyMaterialException", "The key material being imported as NEW_KEY_MATERIAL is already associated with KMS key %s."},
 	{key.ErrImportPending, "KMSInvalidStateException", "New key material cannot be imported into KMS key %s, because another key material is pending rotation."},
@@ -121,6 +121,9 @@ func (s *Service) answer(ctx context.Context, c *authn.Caller, operation string,
 	var denied *authz.Denied
 	if errors.As(err, &denied) {
 		return fault("AccessDeniedException", "%s", denied.Error())
+	}
+	if e := s.answerStore(ctx, c, operation, err); e != nil {
+		return e
 	}
 	var sub *subject
 	errors.As(err, &sub)

@@ -6,9 +6,8 @@
 // state and the cryptography. So a caller who may not use a key learns nothing
 // of its state, and of another account's key not even whether it exists.
 //
-// Keys are symmetric, of one region, with material that this server made.
-// Rotation, imported material and custom key stores do not exist: what would need
-// them is refused by name, and never ignored.
+// What AWS has and this server can't have, AWS CloudHSM clusters and VPC endpoint
+// services, is refused by name, and never ignored.
 //
 // Who may use a key is for the key's own policy to say, and for the policies of
 // callers as far as it lets them; grants add to that. The gate decides, with the

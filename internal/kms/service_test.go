@@ -77,6 +77,7 @@ type bench struct {
 	trail    *trail.Trail
 	identity *identity.Store
 	chains   chains
+	outside  outsider
 
 	by *authn.Caller // who tries; self if nil
 }
@@ -114,7 +115,7 @@ func newBench(t testing.TB) *bench {
 	}
 	b.store = mem.New()
 	now := func() time.Time { return b.now }
-	b.keys, err = key.Open(t.Context(), key.Config{Meta: b.store, Root: root, Now: now})
+	b.keys, err = key.Open(t.Context(), key.Config{Meta: b.store, Root: root, Now: now, Dialer: &b.outside})
 	if err != nil {
 		t.Fatal(err)
 	}

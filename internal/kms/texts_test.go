@@ -152,7 +152,7 @@ func TestErrorTexts(t *testing.T) {
 		{"recipient of random bytes", random(&GenerateRandomInput{NumberOfBytes: ptr[int32](1), Recipient: &RecipientInfo{}}),
 			"UnsupportedOperationException: This server can't encrypt an answer for an enclave: the request has a Recipient."},
 		{"random of a key store", random(&GenerateRandomInput{NumberOfBytes: ptr[int32](1), CustomKeyStoreID: "cks-1"}),
-			"UnsupportedOperationException: This server has no custom key stores."},
+			"CustomKeyStoreNotFoundException: No custom key store with that ID or name was found."},
 		{"data key of no size", dataKey(&GenerateDataKeyInput{KeyID: k.KeyID}), "ValidationException: Please specify either number of bytes or key spec."},
 		{"data key of two sizes", dataKey(&GenerateDataKeyInput{KeyID: k.KeyID, KeySpec: "AES_128", NumberOfBytes: ptr[int32](1)}),
 			"ValidationException: Please specify either number of bytes or key spec."},
@@ -200,7 +200,7 @@ func TestErrorTexts(t *testing.T) {
 		{"key store by name", func() error {
 			_, err := b.DescribeCustomKeyStores(t.Context(), self, &DescribeCustomKeyStoresInput{CustomKeyStoreName: "x"})
 			return err
-		}, "CustomKeyStoreNotFoundException: This server has no custom key stores."},
+		}, "CustomKeyStoreNotFoundException: No custom key store with that ID or name was found."},
 		{"grants of nobody", func() error {
 			_, err := b.ListRetirableGrants(t.Context(), self, &ListRetirableGrantsInput{})
 			return err

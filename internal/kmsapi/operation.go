@@ -12,9 +12,6 @@ import (
 // An Operation is one row of the routing table.
 type Operation struct {
 	Name string // as in X-Amz-Target, after TrentService.
-	// Implemented is false for an operation that AWS has and this server
-	// does not.
-	Implemented bool
 
 	serve func(ctx context.Context, svc *kms.Service, c *authn.Caller, body []byte) ([]byte, error)
 }
@@ -27,22 +24,22 @@ type Operation struct {
 func Operations() []Operation {
 	return []Operation{
 		op("CancelKeyDeletion", (*kms.Service).CancelKeyDeletion),
-		missing("ConnectCustomKeyStore"),
+		op("ConnectCustomKeyStore", (*kms.Service).ConnectCustomKeyStore),
 		op("CreateAlias", (*kms.Service).CreateAlias),
-		missing("CreateCustomKeyStore"),
+		op("CreateCustomKeyStore", (*kms.Service).CreateCustomKeyStore),
 		op("CreateGrant", (*kms.Service).CreateGrant),
 		op("CreateKey", (*kms.Service).CreateKey),
 		op("Decapsulate", (*kms.Service).Decapsulate),
 		op("Decrypt", (*kms.Service).Decrypt),
 		op("DeleteAlias", (*kms.Service).DeleteAlias),
-		missing("DeleteCustomKeyStore"),
+		op("DeleteCustomKeyStore", (*kms.Service).DeleteCustomKeyStore),
 		op("DeleteImportedKeyMaterial", (*kms.Service).DeleteImportedKeyMaterial),
 		op("DeriveSharedSecret", (*kms.Service).DeriveSharedSecret),
 		op("DescribeCustomKeyStores", (*kms.Service).DescribeCustomKeyStores),
 		op("DescribeKey", (*kms.Service).DescribeKey),
 		op("DisableKey", (*kms.Service).DisableKey),
 		op("DisableKeyRotation", (*kms.Service).DisableKeyRotation),
-		missing("DisconnectCustomKeyStore"),
+		op("DisconnectCustomKeyStore", (*kms.Service).DisconnectCustomKeyStore),
 		op("EnableKey", (*kms.Service).EnableKey),
 		op("EnableKeyRotation", (*kms.Service).EnableKeyRotation),
 		op("Encapsulate", (*kms.Service).Encapsulate),
@@ -77,7 +74,7 @@ func Operations() []Operation {
 		op("TagResource", (*kms.Service).TagResource),
 		op("UntagResource", (*kms.Service).UntagResource),
 		op("UpdateAlias", (*kms.Service).UpdateAlias),
-		missing("UpdateCustomKeyStore"),
+		op("UpdateCustomKeyStore", (*kms.Service).UpdateCustomKeyStore),
 		op("UpdateKeyDescription", (*kms.Service).UpdateKeyDescription),
 		op("UpdatePrimaryRegion", (*kms.Service).UpdatePrimaryRegion),
 		op("Verify", (*kms.Service).Verify),
@@ -88,7 +85,7 @@ func Operations() []Operation {
 // op returns the row of an operation: decode, call, encode.
 func op[Input, Output any](name string, call func(*kms.Service, context.Context, *authn.Caller, *Input) (*Output, error)) Operation {
 	isEmpty := reflect.TypeFor[Output]().NumField() == 0
-	return Operation{Name: name, Implemented: true, serve: func(ctx context.Context, svc *kms.Service, c *authn.Caller, body []byte) ([]byte, error) {
+	return Operation{Name: name, serve: func(ctx context.Context, svc *kms.Service, c *authn.Caller, body []byte) ([]byte, error) {
 		in := new(Input)
 		if err := awsjson.Unmarshal(body, in); err != nil {
 			return nil, svc.Refuse(ctx, c, name, err)
@@ -105,12 +102,5 @@ func op[Input, Output any](name string, call func(*kms.Service, context.Context,
 			secret.Wipe()
 		}
 		return answer, nil
-	}}
-}
-
-// missing returns the row of an operation that this server does not have.
-func missing(name string) Operation {
-	return Operation{Name: name, serve: func(ctx context.Context, svc *kms.Service, c *authn.Caller, _ []byte) ([]byte, error) {
-		return nil, svc.Refuse(ctx, c, name, kms.NotImplemented("%s is not implemented by this server.", name))
 	}}
 }
