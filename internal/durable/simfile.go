@@ -43,9 +43,16 @@ func (f *simFile) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || !f.aligned(p, off) {
 		return 0, pathError("read", f.name, syscall.EINVAL)
 	}
+	data := f.node.data
+	if Direct != 0 && f.flag&Direct != 0 {
+		// As Linux does: dirty pages are written first, and clean ones,
+		// those of a failed Sync among them, are passed by.
+		f.node.writeBack()
+		data = f.node.synced
+	}
 	n := 0
-	if off < int64(len(f.node.data)) {
-		n = copy(p, f.node.data[off:])
+	if off < int64(len(data)) {
+		n = copy(p, data[off:])
 	}
 	if n < len(p) {
 		return n, io.EOF

@@ -142,7 +142,7 @@ func (s *Store) scan() ([]epochDir, error) {
 			return nil, err
 		}
 		if e.has(rootName) {
-			root, err := s.readRoot(number, durable.ReadFile)
+			root, err := s.readRoot(number)
 			clear(root[:])
 			if err != nil && !errors.Is(err, errRecord) {
 				return nil, err // it may be there: don't call it missing
@@ -206,7 +206,7 @@ func (s *Store) load(ctx context.Context, number uint64, read readFunc) (_ *root
 			clear(e.Root[:])
 		}
 	}()
-	if e.Root, err = s.readRoot(number, read); err != nil {
+	if e.Root, err = s.readRoot(number); err != nil {
 		return nil, err
 	}
 	if e.Head, err = s.readSealed(number, kindHead, "", read); err != nil {
@@ -239,9 +239,10 @@ func frontiersOf(all []epochDir, number uint64) map[string]uint64 {
 }
 
 // readRoot returns the root of an epoch. Its error wraps errRecord if the file
-// holds no whole root.
-func (s *Store) readRoot(number uint64, read readFunc) (root rootseal.Secret, err error) {
-	data, err := read(s.fsys, s.path(number, rootName), maxRecordSize)
+// holds no whole root. It reads past the page cache: a root whose sync failed stays
+// there, and is gone with the next power cut, when the older epoch may be as well.
+func (s *Store) readRoot(number uint64) (root rootseal.Secret, err error) {
+	data, err := durable.ReadDevice(s.fsys, s.path(number, rootName), maxRecordSize)
 	if err != nil {
 		return root, err
 	}

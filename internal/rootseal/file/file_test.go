@@ -348,3 +348,38 @@ func TestUnreadableRootIsNotMissing(t *testing.T) {
 		t.Errorf("Prepare = %v; want EIO", err)
 	}
 }
+
+// TestRootWhoseSyncFailed: a root that lies in the page cache alone is none, although
+// it reads whole: the older epoch would be destroyed for it.
+func TestRootWhoseSyncFailed(t *testing.T) {
+	ctx := context.Background()
+	sim := durable.NewSimFS()
+	s := open(t, "/root", sim)
+	first, second := sealtest.NewEpoch(1, "a"), sealtest.NewEpoch(2, "b")
+	if err := s.Prepare(ctx, first); err != nil {
+		t.Fatal(err)
+	}
+	failing := false
+	sim.SetFail(func(op durable.Op) error {
+		failing = failing || op.Name == "sync" && op.Path == s.path(2, rootName)
+		if failing {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if err := s.Prepare(ctx, second); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("Prepare = %v; want EIO", err)
+	}
+	sim.SetFail(nil)
+	s = open(t, "/root", sim)
+	if got := epochsOf(t, s); !slices.Equal(got, []uint64{1}) {
+		t.Errorf("Epochs = %d; want 1 alone", got)
+	}
+	if err := s.Prepare(ctx, second); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Destroy(ctx, 1, []string{"a", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSame(t, open(t, "/root", sim.Crash(nil)), sealtest.Joined(second, first.Frontiers))
+}
