@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 )
 
@@ -159,6 +158,3 @@ func (Share) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
 // MarshalJSON never shows the share.
 func (Share) MarshalJSON() ([]byte, error) { return []byte(`"` + hidden + `"`), nil }
-
-// LogValue never shows the share.
-func (Share) LogValue() slog.Value { return slog.StringValue(hidden) }

@@ -8,9 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"coffer/internal/durable"
+	"coffer/internal/rootseal"
 )
 
 // Stage makes next the parts of the epochs that are prepared from now on. A
@@ -97,21 +99,17 @@ func (s *Store) makeStore(ctx context.Context, p *Part, id string) error {
 		return err
 	}
 	names, err := s.fsys.ReadDir(dir)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	for _, name := range names {
-		if name == markerFile {
-			if s.isOwn(filepath.Join(dir, name), id, p.ID) {
-				continue // of a change that was cut
-			}
-			return fmt.Errorf("%s is part of a root already: remove its %s if that root is gone", dir, markerFile)
-		}
-		if strings.HasPrefix(name, "epoch-") {
+	case !slices.Contains(names, MarkerFile):
+		if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "epoch-") }) {
 			return fmt.Errorf("%s holds a root already", dir)
 		}
+	case !s.isOwn(filepath.Join(dir, MarkerFile), id, p.ID): // not of a change that was cut
+		return fmt.Errorf("%s is part of a root already: remove its %s if that root is gone", dir, MarkerFile)
 	}
-	return writeJSON(s.fsys, filepath.Join(dir, markerFile), marker{Coffer: markerType, ID: id, Part: p.ID})
+	return writeJSON(s.fsys, filepath.Join(dir, MarkerFile), marker{Coffer: markerType, ID: id, Part: p.ID})
 }
 
 // isOwn reports whether a marker is of this root and part.
@@ -147,13 +145,30 @@ func (s *Store) Settle(ctx context.Context) error {
 
 func (s *Store) settle(ctx context.Context, st *state, keep, drop int) error {
 	set, gone := s.desc.Sets[keep], s.desc.Sets[drop]
+	// What an epoch of the next set has left in parts that stay would be taken
+	// for one of theirs.
+	if drop == 1 {
+		base := &rootseal.Epoch{}
+		if n := len(st.listed); n > 0 {
+			e, err := s.load(ctx, st.listed[n-1], st)
+			if err != nil {
+				return err
+			}
+			clear(e.Root[:])
+			base = e
+		}
+		if err := s.sweep(ctx, st, base); err != nil {
+			return err
+		}
+	}
 	// Before the description forgets where they are.
 	for i := range gone.Parts {
 		p := &gone.Parts[i]
 		if _, ok := set.Part(p.ID); ok || !p.Forgets() || s.isLost(p.ID) {
 			continue
 		}
-		for _, n := range st.epochs[p.ID] {
+		// Also one that Prepare began there.
+		for _, n := range append(st.epochs[p.ID], s.desc.Sets[1].From) {
 			if err := s.forget(ctx, p, n, nil); err != nil {
 				return fmt.Errorf("part %s: %w", p.ID, err)
 			}
@@ -195,7 +210,7 @@ func (s *Store) release(p *Part) error {
 	if p.Role != RoleStore || dir == "" || s.isLost(p.ID) {
 		return err
 	}
-	if e := s.fsys.Remove(filepath.Join(dir, markerFile)); e != nil && !errors.Is(e, fs.ErrNotExist) {
+	if e := s.fsys.Remove(filepath.Join(dir, MarkerFile)); e != nil && !errors.Is(e, fs.ErrNotExist) {
 		return errors.Join(err, e)
 	}
 	return errors.Join(err, s.fsys.SyncDir(dir))

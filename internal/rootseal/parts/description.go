@@ -20,9 +20,9 @@ const (
 	// DescriptionFile is the description of the parts, in the root directory
 	// of the data directory.
 	DescriptionFile = "parts.json"
-	// markerFile says which part a directory elsewhere is, so that an empty
+	// MarkerFile says which part a directory elsewhere is, so that an empty
 	// mount point is not taken for it.
-	markerFile = "part.json"
+	MarkerFile = "part.json"
 )
 
 const (
@@ -44,7 +44,7 @@ type description struct {
 	Forgotten uint64 `json:"forgotten"`
 }
 
-// A marker is the content of a markerFile.
+// A marker is the content of a MarkerFile.
 type marker struct {
 	Coffer string `json:"coffer"` // markerType
 	ID     string `json:"id"`     // of the description

@@ -17,13 +17,6 @@ import (
 // returns [ErrMissing], or what is wrong with the holder, and changes nothing. An
 // epoch that all parts have destroyed before waits for nobody.
 func (s *Store) Destroy(ctx context.Context, number uint64, keep []string) error {
-	if err := s.destroy(ctx, number, keep); err != nil {
-		return fmt.Errorf("destroy epoch %d: %w", number, err)
-	}
-	return nil
-}
-
-func (s *Store) destroy(ctx context.Context, number uint64, keep []string) error {
 	st, err := s.scan(ctx)
 	if err != nil {
 		return err

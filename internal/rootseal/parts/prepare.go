@@ -20,13 +20,6 @@ import (
 // A store that lacks the older epoch, because it is new or was replaced, gets all
 // frontiers.
 func (s *Store) Prepare(ctx context.Context, e *rootseal.Epoch) error {
-	if err := s.prepare(ctx, e); err != nil {
-		return fmt.Errorf("prepare epoch %d: %w", e.Number, err)
-	}
-	return nil
-}
-
-func (s *Store) prepare(ctx context.Context, e *rootseal.Epoch) error {
 	for name := range e.Frontiers {
 		if err := rootseal.CheckName(name); err != nil {
 			return err

@@ -59,6 +59,7 @@ type Store struct {
 	stores    map[string]rootseal.Store
 	vaults    map[string]rootseal.Vault
 	gates     map[string]rootseal.Gate
+	alonePart string // the one store that OpenAlone has found
 	verified  uint64 // this epoch was read back from every holder, by this process
 }
 
@@ -78,6 +79,13 @@ func Open(cfg Config) (*Store, error) {
 	var err error
 	if s.desc, s.described, err = readDescription(s.fsys, s.dir); err != nil {
 		return nil, fmt.Errorf("open root in %s: %w", s.dir, err)
+	}
+	if s.described {
+		// A crash may have come between the file and its name: what is
+		// prepared under this description must find it again.
+		if err := s.fsys.SyncDir(s.dir); err != nil {
+			return nil, fmt.Errorf("open root in %s: %w", s.dir, err)
+		}
 	}
 	for _, id := range s.lost {
 		if !slices.ContainsFunc(s.desc.parts(), func(p Part) bool { return p.ID == id }) {
@@ -120,6 +128,13 @@ func (s *Store) path(p *Part) string {
 // store returns an open store. One elsewhere has a marker, so that what is mounted
 // is what is meant.
 func (s *Store) store(ctx context.Context, p *Part) (rootseal.Store, error) {
+	switch {
+	case s.alonePart == "":
+	case s.alonePart == p.ID:
+		return s.stores[p.ID], nil
+	case p.Settings[SettingDir] == "":
+		return nil, errors.New("it lies in a data directory that is not here")
+	}
 	if p.Settings[SettingDir] != "" {
 		if err := s.checkMarker(p); err != nil {
 			delete(s.stores, p.ID)
@@ -138,16 +153,16 @@ func (s *Store) store(ctx context.Context, p *Part) (rootseal.Store, error) {
 }
 
 func (s *Store) checkMarker(p *Part) error {
-	b, err := durable.ReadFile(s.fsys, filepath.Join(s.path(p), markerFile), maxDescription)
+	b, err := durable.ReadFile(s.fsys, filepath.Join(s.path(p), MarkerFile), maxDescription)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is not there, or not what was mounted: it has no %s", s.path(p), markerFile)
+		return fmt.Errorf("%s is not there, or not what was mounted: it has no %s", s.path(p), MarkerFile)
 	}
 	if err != nil {
 		return err
 	}
 	var m marker
 	if err := strict(b, &m); err != nil || m.Coffer != markerType {
-		return fmt.Errorf("%s in %s does not read", markerFile, s.path(p))
+		return fmt.Errorf("%s in %s does not read", MarkerFile, s.path(p))
 	}
 	if m.ID != s.desc.ID || m.Part != p.ID {
 		return fmt.Errorf("%s is another part, or one of another root", s.path(p))
@@ -306,7 +321,7 @@ func (s *Store) isWhole(set *Set, holder int, epoch uint64, st *state) bool {
 func (s *Store) Epochs(ctx context.Context) ([]uint64, error) {
 	st, err := s.scan(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list epochs: %w", err)
+		return nil, err
 	}
 	return st.listed, nil
 }
@@ -315,17 +330,13 @@ func (s *Store) Epochs(ctx context.Context) ([]uint64, error) {
 // that opens.
 func (s *Store) Load(ctx context.Context, number uint64) (*rootseal.Epoch, error) {
 	st, err := s.scan(ctx)
-	if err == nil && !slices.Contains(st.listed, number) {
-		err = rootseal.ErrNoRoot
-	}
-	var e *rootseal.Epoch
-	if err == nil {
-		e, err = s.load(ctx, number, st)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("load epoch %d: %w", number, err)
+		return nil, err
 	}
-	return e, nil
+	if !slices.Contains(st.listed, number) {
+		return nil, rootseal.ErrNoRoot
+	}
+	return s.load(ctx, number, st)
 }
 
 func (s *Store) load(ctx context.Context, number uint64, st *state) (*rootseal.Epoch, error) {
