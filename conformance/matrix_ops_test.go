@@ -35,6 +35,15 @@ var opsRows = []row{
 	opsRow("GetUsage", "GET", "usage?account="+homeAccount, ""),
 	opsRow("CreateAccount", "POST", "accounts", `{"name":"new"}`),
 	opsRow("ListAccounts", "GET", "accounts", ""),
+	{operation: "CreateBackup", passes: "LimitExceededException", make: func(m *matrix) (wire, []right) {
+		for range 2 { // those that nobody carries on with fill the places
+			m.server.admin("POST", "backups", "")
+		}
+		return opsRow("CreateBackup", "POST", "backups", "").make(m)
+	}},
+	backupRow("GetBackupPage", "backups/page", `{"id":"none","page":1}`),
+	backupRow("GetBackupFiles", "backups/files", `{"id":"none","page":1,"names":[]}`),
+	backupRow("EndBackup", "backups/end", `{"id":"none"}`),
 	{operation: "IssueSession", rootOnly: true, foreign: "NoSuchEntity", make: func(*matrix) (wire, []right) {
 		user := "arn:aws:iam::" + homeAccount + ":user/helper"
 		return wire{service: "coffer", method: "POST", target: opsapi.Prefix + "sessions", body: `{"principal":"` + user + `"}`},
@@ -45,6 +54,13 @@ var opsRows = []row{
 		return wire{service: "coffer", method: "GET", target: opsapi.Prefix + "decisions/" + id},
 			[]right{{"coffer:ExplainDecision", "arn:aws:coffer:us-east-1:" + homeAccount + ":decision/" + id}}
 	}},
+}
+
+// backupRow is the row of an operation on a backup that is under way: on none here.
+func backupRow(operation, path, body string) row {
+	r := opsRow(operation, "POST", path, body)
+	r.passes = "ResourceNotFoundException"
+	return r
 }
 
 func TestMatrixAdministration(t *testing.T) {

@@ -73,8 +73,8 @@ func (b *BackupStream) Write(ctx context.Context, w io.Writer) error {
 // GetBackupFiles returns a stream of files of a backup, which are sealed. The call is
 // recorded before the first byte.
 //
-// It returns a *awserr.Error with code ValidationException, AccessDeniedException or
-// ServiceUnavailableException.
+// It returns a *awserr.Error with code ResourceNotFoundException, ValidationException,
+// AccessDeniedException or ServiceUnavailableException.
 func (s *Service) GetBackupFiles(ctx context.Context, c *authn.Caller, in *GetBackupFilesInput) (*BackupStream, error) {
 	return run(ctx, s, c, "GetBackupFiles", true, func(call *authz.Call) (*BackupStream, error) {
 		call.Param("page", in.Page)
@@ -82,7 +82,7 @@ func (s *Service) GetBackupFiles(ctx context.Context, c *authn.Caller, in *GetBa
 		if len(in.Names) > maxBackupFiles {
 			return nil, awserr.New(400, "ValidationException", "names holds more than %d files.", maxBackupFiles)
 		}
-		return &BackupStream{s, in}, nil
+		return &BackupStream{s, in}, s.cfg.Backups.CheckFiles(in.ID, in.Page, in.Names)
 	})
 }
 

@@ -380,16 +380,21 @@ func (m *making) produce(ctx context.Context, r meta.Reader) error {
 	return nil
 }
 
-// Files writes the named files of a page to w, as a stream. Those of an earlier or
-// a later page are ErrOrder.
-func (b *Backups) Files(ctx context.Context, id string, number int, names []string, w io.Writer) error {
+// CheckFiles returns the error with which Files would refuse.
+func (b *Backups) CheckFiles(id string, number int, names []string) error {
 	m, err := b.take(id)
 	if err != nil {
 		return err
 	}
 	defer b.give(m)
+	_, err = m.some(number, names)
+	return err
+}
+
+// some returns the named files of the page that was asked for last.
+func (m *making) some(number int, names []string) ([]*piece, error) {
 	if m.page == nil || m.page.number != number {
-		return fmt.Errorf("%w: page %d is not at hand", ErrOrder, number)
+		return nil, fmt.Errorf("%w: page %d is not at hand", ErrOrder, number)
 	}
 	wanted := make(map[backupset.ID]bool, len(names))
 	for _, n := range names {
@@ -399,7 +404,7 @@ func (b *Backups) Files(ctx context.Context, id string, number int, names []stri
 		}
 		id, err := f.ID()
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrOrder, err)
+			return nil, fmt.Errorf("%w: %w", ErrOrder, err)
 		}
 		wanted[id] = true
 	}
@@ -411,7 +416,22 @@ func (b *Backups) Files(ctx context.Context, id string, number int, names []stri
 		}
 	}
 	if len(wanted) > 0 {
-		return fmt.Errorf("%w: %d files are not in page %d", ErrOrder, len(wanted), number)
+		return nil, fmt.Errorf("%w: %d files are not in page %d", ErrOrder, len(wanted), number)
+	}
+	return some, nil
+}
+
+// Files writes the named files of a page to w, as a stream. Those of an earlier or
+// a later page are ErrOrder.
+func (b *Backups) Files(ctx context.Context, id string, number int, names []string, w io.Writer) error {
+	m, err := b.take(id)
+	if err != nil {
+		return err
+	}
+	defer b.give(m)
+	some, err := m.some(number, names)
+	if err != nil {
+		return err
 	}
 	s := backupset.NewStreamWriter(w)
 	for _, p := range some {
