@@ -19,19 +19,24 @@ func lookup(t testing.TB, name string) Spec {
 	return spec
 }
 
-// generated holds key material of every spec, so that tests share RSA keys.
-var generated sync.Map
+// generated makes key material of a spec once, because RSA keys take long.
+var generated = func() map[string]func() ([]byte, error) {
+	once := make(map[string]func() ([]byte, error))
+	for _, name := range Names() {
+		once[name] = sync.OnceValues(func() ([]byte, error) {
+			spec, _ := Lookup(name)
+			return Generate(spec)
+		})
+	}
+	return once
+}()
 
 func material(t testing.TB, spec Spec) []byte {
 	t.Helper()
-	if m, ok := generated.Load(spec.Name()); ok {
-		return bytes.Clone(m.([]byte))
-	}
-	m, err := Generate(spec)
+	m, err := generated[spec.Name()]()
 	if err != nil {
 		t.Fatalf("Generate(%s): %v", spec, err)
 	}
-	generated.Store(spec.Name(), m)
 	return bytes.Clone(m)
 }
 

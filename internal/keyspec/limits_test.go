@@ -27,7 +27,7 @@ func TestMessages(t *testing.T) {
 		k := open(t, spec, material(t, spec))
 		for _, algorithm := range spec.Algorithms(SignVerify) {
 			for _, messageType := range []string{Raw, Digest, ExternalMu, "", "raw"} {
-				for _, size := range []int{0, 1, 20, 31, 32, 33, 48, 63, 64, 65, 128, MaxMessage, MaxMessage + 1} {
+				for _, size := range []int{0, 31, 32, 33, 48, 63, 64, 65, MaxMessage, MaxMessage + 1} {
 					var want error
 					switch {
 					case messageType != Raw && messageType != Digest && messageType != ExternalMu:
@@ -122,7 +122,7 @@ func TestAlteredSignatures(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				step := max(1, len(signature)/64)
+				step := max(1, len(signature)/13)
 				for at := 0; at < len(signature); at += step {
 					altered := bytes.Clone(signature)
 					altered[at] ^= 1 << (at % 8)

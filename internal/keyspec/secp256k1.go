@@ -77,16 +77,15 @@ func (k secp256k1Key) sign(_, _ string, digest []byte) ([]byte, error) {
 		signature, ok := signSecp256k1(&k.key.Key, nonce, digest)
 		nonce.Zero()
 		if ok {
-			return signature.Serialize(), nil
+			return signature.Serialize(), nil // with the smaller one of s and -s: BIP 62
 		}
 	}
 }
 
-// signSecp256k1 computes r = (nonce G).x and s = (e + r d) / nonce, of which it
-// takes the smaller one of s and -s. It fails, as often as one guesses the key,
-// if either is zero.
+// signSecp256k1 computes r = (nonce G).x and s = (e + r d) / nonce. It fails, as
+// often as one guesses the key, if either is zero.
 //
-// Source: FIPS 186-5, section 6.4.1; BIP 62 for the smaller s.
+// Source: FIPS 186-5, section 6.4.1.
 func signSecp256k1(d, nonce *secp256k1.ModNScalar, digest []byte) (*ecdsa.Signature, bool) {
 	point := multiplyBase(nonce)
 	var r, s, e secp256k1.ModNScalar
@@ -99,9 +98,6 @@ func signSecp256k1(d, nonce *secp256k1.ModNScalar, digest []byte) (*ecdsa.Signat
 	s.Mul2(&r, d).Add(&e).Mul(mask).Mul(masked)
 	if r.IsZero() || s.IsZero() {
 		return nil, false
-	}
-	if s.IsOverHalfOrder() {
-		s.Negate()
 	}
 	return ecdsa.NewSignature(&r, &s), true
 }
