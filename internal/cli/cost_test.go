@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
 // The output of coffer cost --json is what its page says, and the calls in it are
@@ -25,7 +27,7 @@ func TestCostJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := kms.NewFromConfig(sdk)
-	made, err := client.CreateKey(t.Context(), nil)
+	made, err := client.CreateKey(t.Context(), &kms.CreateKeyInput{Tags: []types.Tag{{TagKey: aws.String("coffer:shred-by"), TagValue: aws.String("subject")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,14 +41,14 @@ func TestCostJSON(t *testing.T) {
 	if got := decode(t, out); code != 0 || errs != "" || !reflect.DeepEqual(got, documented) {
 		t.Errorf("cost: exit %d, %s, output\n%s\n%v\nand the example\n%v", code, errs, out, got, documented)
 	}
-	for _, want := range []string{`"CreateKey": 1`, `"Encrypt": 3`, `"request": 4`, `"keyHours": 1`, `"subjectKeys": 0`, `"requestMicros": 12`, `"freeTierMicros": 12`} {
+	for _, want := range []string{`"CreateKey": 1`, `"Encrypt": 3`, `"request": 4`, `"keyHours": 1`, `"subjectKeys": 2`, `"subjectKeysMicros": 2000000`, `"requestMicros": 12`, `"freeTierMicros": 12`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %s:\n%s", want, out)
 		}
 	}
 	for _, id := range []string{*made.KeyMetadata.KeyId, *made.KeyMetadata.Arn} {
 		code, out, errs = call("cost", "--key", id, "--endpoint-url", url)
-		if code != 0 || errs != "" || !strings.Contains(out, *made.KeyMetadata.Arn) {
+		if code != 0 || errs != "" || !strings.Contains(out, *made.KeyMetadata.Arn) || !strings.Contains(out, "Its 2 subject keys as KMS keys, at $1.00 each, would have cost $2.00 more a month.") {
 			t.Errorf("cost of a key: exit %d, %s, output\n%s", code, errs, out)
 		}
 	}
