@@ -71,7 +71,7 @@ func (r *Root) replace(s *epochState) {
 // shards that differ. Those have fresh secrets; the others are shared with old.
 func (r *Root) advance(old *epochState, leaves []leaf) (*epochState, []int, error) {
 	h := *old.head
-	next := &epochState{old.number + 1, &h, slices.Clone(old.frontiers)}
+	next := &epochState{number: old.number + 1, head: &h, frontiers: slices.Clone(old.frontiers)}
 	gone := indexesByShard(leaves)
 	touched := slices.Sorted(maps.Keys(gone))
 	for _, i := range touched {
@@ -87,7 +87,7 @@ func (r *Root) advance(old *epochState, leaves []leaf) (*epochState, []int, erro
 // commit writes next to the store, reads it back, proves it, and destroys old
 // in the store. It returns what it read back.
 func (r *Root) commit(ctx context.Context, old, next *epochState, touched []int, leaves []leaf, survivors func(old, next *epochState) error) (*epochState, error) {
-	e := &rootseal.Epoch{Number: next.number, Frontiers: make(map[string][]byte, len(touched))}
+	e := &rootseal.Epoch{Number: next.number, Frontiers: make(map[string][]byte, len(touched)+1)}
 	defer clear(e.Root[:])
 	if _, err := io.ReadFull(r.rand, e.Root[:]); err != nil {
 		return nil, fmt.Errorf("draw root secret: %w", err)
@@ -97,6 +97,7 @@ func (r *Root) commit(ctx context.Context, old, next *epochState, touched []int,
 		s := &next.head.shards[i]
 		e.Frontiers[frontierName(i, s.generation)] = sealFrontier(i, s, next.frontiers[i])
 	}
+	e.Frontiers[planName] = sealPlan((*Secret)(&e.Root), e.Number, old.planOf(leaves))
 	if err := r.step("sealed"); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package key
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -50,6 +51,7 @@ type epochState struct {
 	number    uint64
 	head      *head
 	frontiers []frontier // by shard; nil for one of generation 0: see frontier
+	plan      []byte     // what was meant to survive, or nil: see planOf
 }
 
 // OpenRoot opens the newest epoch of a root store, and finishes or drops an
@@ -128,7 +130,10 @@ func (r *Root) load(ctx context.Context, number uint64) (*epochState, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &epochState{number, h, make([]frontier, shardCount)}
+	s := &epochState{number: number, head: h, frontiers: make([]frontier, shardCount)}
+	if sealed, ok := e.Frontiers[planName]; ok {
+		s.plan = openPlan((*Secret)(&e.Root), number, sealed)
+	}
 	for i := range h.shards {
 		sh := &h.shards[i]
 		if sh.generation == 0 {
@@ -188,7 +193,10 @@ func (r *Root) choose(ctx context.Context, number uint64) (*epochState, error) {
 		next.wipe()
 		return nil, oldErr
 	case err == nil && oldErr == nil:
-		err = prove(old, next, nil, r.rand)
+		// What was to be punctured is not known any more, but its plan is.
+		if err = prove(old, next, nil, r.rand); err == nil && !bytes.Equal(next.plan, next.planned(old)) {
+			err = errors.New("it does not cover what was meant to survive")
+		}
 	}
 	if err != nil {
 		r.log.Warn("drop unfinished epoch", "epoch", number+1, "error", err)

@@ -14,6 +14,7 @@ import (
 const (
 	labelHead     = "coffer/v1/head"
 	labelFrontier = "coffer/v1/frontier"
+	labelPlan     = "coffer/v1/plan"
 	labelTreeRoot = "coffer/v1/tree-root"
 	labelTree     = "coffer/v1/tree"
 	labelWrap     = "coffer/v1/key-wrap"
