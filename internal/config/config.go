@@ -58,6 +58,9 @@ type Server struct {
 	KMSQuotas *quota.Config
 	kmsQuotas []string
 
+	XKS       XKS
+	KeyStores KeyStores
+
 	Root Root
 
 	// RootAccessKeyID and RootSecretAccessKey set the account's root access
@@ -93,6 +96,8 @@ func (c *Server) Flags(fs *pflag.FlagSet) {
 	fs.Int64Var(&c.MinFree, "min-free", 64<<20, "refuse writes below this much free space, in `bytes`")
 	fs.StringSliceVar(&c.kmsQuotas, "kms-quotas", []string{"off"}, "request quotas of KMS: off, aws, and `NAME=RATE` (requests a second, or off) for single ones")
 	fs.DurationVar(&c.RecoveryWindow, "recovery-window", 7*24*time.Hour, "keep the wrap that a re-keying replaced for this long")
+	c.XKS.flags(fs)
+	c.KeyStores.flags(fs)
 	c.Root.Flags(fs)
 }
 
@@ -243,7 +248,7 @@ func (c *Server) check() error {
 	case (c.RootAccessKeyID == "") != (c.RootSecretAccessKey == ""):
 		return errors.New("COFFER_ROOT_ACCESS_KEY_ID and COFFER_ROOT_SECRET_ACCESS_KEY go together")
 	}
-	return nil
+	return errors.Join(c.XKS.check(c.Listen, c.TLS()), c.KeyStores.check())
 }
 
 // TLS reports whether the server speaks TLS.

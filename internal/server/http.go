@@ -28,6 +28,8 @@ import (
 	"coffer/internal/orgapi"
 	"coffer/internal/s3api"
 	"coffer/internal/sigv4"
+	"coffer/internal/xks"
+	"coffer/internal/xksapi"
 )
 
 // maxHeaderBytes bounds the request line and the headers. S3's own limits are 8
@@ -50,15 +52,22 @@ type router struct {
 	query    *iamapi.Handler
 	ops      *opsapi.Handler
 	metrics  *opsapi.Metrics
-	slots    chan struct{}
-	timeout  time.Duration
-	log      *slog.Logger
+	// xks serves the external key store proxy; nil if there is none here. With
+	// xksOnly there is nothing else.
+	xks     *xksapi.Handler
+	xksOnly bool
+	slots   chan struct{}
+	timeout time.Duration
+	log     *slog.Logger
 }
 
 func newRouter(s *Stack, cfg *config.Server, ops *opsapi.Handler, metrics *opsapi.Metrics) *router {
 	r := &router{
 		authn: s.Authn, ops: ops, metrics: metrics, slots: make(chan struct{}, cfg.MaxRequests),
 		timeout: cfg.BodyTimeout, log: s.log,
+	}
+	if cfg.XKS.Listen == "" {
+		r.xks = newXKSHandler(s)
 	}
 	r.s3 = s3api.New(s3api.Config{API: s.S3, Authenticator: s.Authn, Domains: cfg.Domains, Log: s.log})
 	r.kms = kmsapi.New(s.KMS, func(req *http.Request) (*authn.Caller, []byte, error) {
@@ -160,6 +169,8 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.query.ServeHTTP(rec, req, api)
 	case apiS3:
 		r.s3.ServeHTTP(rec, req)
+	case apiXKS:
+		r.xks.ServeHTTP(rec, req)
 	default:
 		r.ops.NotBuilt(rec, req, r.authn.Stranger(req, api, f))
 	}
@@ -174,6 +185,8 @@ const (
 	apiSTS      = "sts"
 	apiOrg      = "organizations"
 	apiAnywhere = "rolesanywhere"
+	// apiXKS is the external key store proxy, as it is signed for.
+	apiXKS = xks.SigningService
 	// apiToolbox is the IAM Toolbox, which is signed for IAM.
 	apiToolbox = "iam-toolbox"
 	apiOps     = "coffer"
@@ -185,11 +198,17 @@ const (
 // if it is signed, and else by X-Amz-Target, by the Query protocol on "/", and
 // otherwise S3.
 func (r *router) api(req *http.Request) string {
+	if r.xksOnly {
+		return apiXKS
+	}
 	onBucket := r.s3.IsBucketHost(req.Host)
 	if !onBucket && strings.HasPrefix(req.URL.Path, opsapi.Prefix) {
 		return apiOps
 	}
 	service := authn.Service(req)
+	if r.xks != nil && (service == apiXKS || service == "" && !onBucket && r.xks.Owns(req)) {
+		return apiXKS
+	}
 	switch service {
 	case "":
 	case apiIAM:
@@ -231,6 +250,10 @@ func isQuery(req *http.Request) bool {
 // slowDown refuses a request for which there is no slot.
 func (r *router) slowDown(w http.ResponseWriter, req *http.Request, api string) {
 	w.Header().Set("Connection", "close")
+	if api == apiXKS {
+		xksapi.SlowDown(w)
+		return
+	}
 	if code, ok := map[string]string{apiKMS: "KMSInternalException", apiOrg: "TooManyRequestsException", apiAnywhere: "ThrottlingException", apiToolbox: "ThrottlingException"}[api]; ok {
 		e := awserr.New(503, code, "Please reduce your request rate.")
 		w.Header().Set("Content-Type", awsjson.ContentType)

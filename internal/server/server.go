@@ -56,15 +56,20 @@ func Run(ctx context.Context, cfg *config.Server, stdout io.Writer, log *slog.Lo
 	w := newWorker(s)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	r := newRouter(s, cfg, newOps(s, cfg, w), w.metrics)
 	srv := &http.Server{
-		Handler:           newRouter(s, cfg, newOps(s, cfg, w), w.metrics),
+		Handler:           r,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          stdlog.New(quiet{log}, "", 0),
 		Protocols:         protocols,
 	}
-	served := make(chan error, 1)
+	served := make(chan error, 2)
+	stopXKS, err := serveXKS(s, cfg, r, conf, served)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
 	go func() { served <- srv.Serve(l) }()
 	stop := w.start()
 	defer stop()
@@ -80,7 +85,7 @@ func Run(ctx context.Context, cfg *config.Server, stdout io.Writer, log *slog.Lo
 	log.Info("draining", "timeout", cfg.DrainTimeout)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.DrainTimeout)
 	defer cancel()
-	if err := srv.Shutdown(drain); err != nil {
+	if err := errors.Join(stopXKS(drain), srv.Shutdown(drain)); err != nil {
 		log.Warn("requests were cut at the end of the drain timeout")
 		_ = srv.Close()
 	}
@@ -123,12 +128,14 @@ func newOps(s *Stack, cfg *config.Server, w *worker) *opsapi.Handler {
 type worker struct {
 	s       *Stack
 	metrics *opsapi.Metrics
+	stores  storePoller
 	mu      sync.Mutex // held during a sweep
 }
 
 func newWorker(s *Stack) *worker {
-	w := &worker{s: s, metrics: opsapi.NewMetrics()}
+	w := &worker{s: s, metrics: opsapi.NewMetrics(), stores: storePoller{s: s}}
 	m := w.metrics
+	m.Counter("coffer_key_store_health_failures_total", "Health checks that external key store proxies failed.", func() float64 { return float64(w.stores.failed.Load()) })
 	m.Counter("coffer_sealed_bytes_total", "Bytes of plaintext sealed.", func() float64 { return float64(s.Objects.SealedBytes()) })
 	m.Counter("coffer_meta_commits_total", "Transactions committed to the metadata.", func() float64 { return float64(s.Rows.Stats().Commits) })
 	m.Counter("coffer_meta_syncs_total", "Syncs that the commits of the metadata shared.", func() float64 { return float64(s.Rows.Stats().Groups) })
@@ -157,6 +164,7 @@ func newWorker(s *Stack) *worker {
 func (w *worker) start() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
+	done.Go(func() { w.stores.run(ctx) })
 	done.Go(func() {
 		tick := time.NewTicker(sweepEvery)
 		defer tick.Stop()

@@ -41,6 +41,7 @@ import (
 	"coffer/internal/shred"
 	"coffer/internal/sts"
 	"coffer/internal/trail"
+	"coffer/internal/xksproxy"
 )
 
 // node names the one node of a server with embedded stores.
@@ -74,6 +75,7 @@ type Stack struct {
 	Org      *org.Service
 	Anywhere *rolesanywhere.Service
 	Authn    *authn.Authenticator
+	XKS      *xksproxy.Service // nil without an external key store proxy
 	Backups  *backup.Backups
 
 	rootStore  *rootparts.Store
@@ -214,7 +216,12 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 	if s.Clock, err = calendar.Open(ctx, calendar.Config{Store: s.Meta, Boot: bootClock}); err != nil {
 		return err
 	}
-	if s.Keys, err = key.Open(ctx, key.Config{Meta: s.Meta, Root: s.Root, Now: s.Clock.Now, Log: s.log}); err != nil {
+	dialer, err := newDialer(&cfg.KeyStores)
+	if err != nil {
+		return err
+	}
+	s.onClose(func() error { dialer.Close(); return nil })
+	if s.Keys, err = key.Open(ctx, key.Config{Meta: s.Meta, Root: s.Root, Now: s.Clock.Now, Log: s.log, Dialer: dialer}); err != nil {
 		return err
 	}
 	s.onClose(func() error { s.Keys.Close(); return nil })
@@ -277,7 +284,7 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 		AllowCustomerKeys: cfg.AllowSSEC,
 	})
 	s.Shred = newShred(s)
-	return nil
+	return s.openXKS(cfg)
 }
 
 // firstAccount makes sure that the first account and its root access key exist,

@@ -96,6 +96,13 @@ func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
+// SlowDown answers a request for which the server has no room.
+func SlowDown(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(xks.Status(xks.ThrottlingException))
+	w.Write(xks.MarshalError(xks.NewError(xks.ThrottlingException, "The proxy is at its limit.")))
+}
+
 // write sends an answer, or the error in its place.
 func (h *Handler) write(w http.ResponseWriter, from *authn.Caller, answer []byte, err error) {
 	header := w.Header()
