@@ -23,6 +23,7 @@ func parseEd25519(der []byte) (ed25519Key, error) {
 	if err != nil {
 		return ed25519Key{}, err
 	}
+	defer clear(p.PrivateKey)
 	if len(p.Algorithm.Parameters.FullBytes) != 0 {
 		return ed25519Key{}, ErrMaterialFormat
 	}

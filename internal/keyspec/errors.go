@@ -37,7 +37,9 @@ var (
 
 // Errors about key material. Each wraps ErrMaterial.
 var (
-	// ErrMaterial means that bytes are no key material of the spec.
+	// ErrMaterial means that bytes are no key material of the spec. For material
+	// that opened from its wrapping, ImportKeyMaterial answers
+	// IncorrectKeyMaterialException.
 	ErrMaterial = errors.New("keyspec: key material is invalid")
 	// ErrMaterialSize means symmetric key material of the wrong length.
 	ErrMaterialSize = materialError("length is wrong")

@@ -218,8 +218,8 @@ func (k *Key) Decapsulate(algorithm string, ciphertext []byte) ([]byte, error) {
 }
 
 // Wipe forgets the key. It waits until no call uses it; later calls return
-// ErrWiped. What can be reached is overwritten; the standard library keeps copies
-// of RSA, ECDSA and ML-KEM keys that can't be, and which the garbage collector
+// ErrWiped. What can be reached is overwritten; the libraries keep copies of RSA,
+// ECDSA, ML-DSA and ML-KEM keys that can't be, and which the garbage collector
 // frees.
 func (k *Key) Wipe() {
 	k.mu.Lock()

@@ -74,6 +74,9 @@ func parseMLDSA(spec Spec, der []byte) (mldsaKey, error) {
 	if err != nil {
 		return mldsaKey{}, err
 	}
+	defer clear(p.PrivateKey)
+	defer clear(seed)
+	defer clear(expanded)
 	k, err := newMLDSA(set, seed)
 	if err != nil {
 		return mldsaKey{}, ErrMaterialKey

@@ -62,6 +62,9 @@ func parseMLKEM(spec Spec, der []byte) (mlkemKey, error) {
 	if err != nil {
 		return mlkemKey{}, err
 	}
+	defer clear(p.PrivateKey)
+	defer clear(seed)
+	defer clear(expanded)
 	k, err := newMLKEM(set, seed)
 	if err != nil {
 		return mlkemKey{}, ErrMaterialKey

@@ -102,6 +102,7 @@ func parseEC(der []byte, curve asn1.ObjectIdentifier, size int) (scalar []byte, 
 	if err != nil {
 		return nil, nil, err
 	}
+	defer clear(p.PrivateKey)
 	var named asn1.ObjectIdentifier
 	if rest, err := asn1.Unmarshal(p.Algorithm.Parameters.FullBytes, &named); err != nil || len(rest) != 0 {
 		return nil, nil, ErrMaterialFormat
@@ -118,7 +119,7 @@ func parseEC(der []byte, curve asn1.ObjectIdentifier, size int) (scalar []byte, 
 	}
 	for _, b := range []asn1.BitString{p.PublicKey, k.PublicKey} {
 		if b.BitLength != 0 {
-			public = append(public, b.RightAlign())
+			public = append(public, bytes.Clone(b.RightAlign())) // it lies in what is wiped
 		}
 	}
 	return k.PrivateKey, public, nil
@@ -164,7 +165,8 @@ const seedTag = 0x80
 
 // parseSeed reads the private key of ML-DSA or ML-KEM: a CHOICE of the seed under
 // tag 0, the expanded key as an OCTET STRING, and a SEQUENCE of both. It returns
-// the seed and, if there is one, the expanded key beside it.
+// the seed and, if there is one, the expanded key beside it, which the caller
+// wipes with p.PrivateKey.
 //
 // Source: RFC 9881 and RFC 9935, section 6.
 func parseSeed(der []byte, oid asn1.ObjectIdentifier, seedSize, expandedSize int) (seed, expanded []byte, p *pkcs8, err error) {

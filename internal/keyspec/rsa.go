@@ -49,6 +49,7 @@ func parseRSA(spec Spec, der []byte) (*rsaKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer clear(p.PrivateKey)
 	if !bytes.Equal(p.Algorithm.Parameters.FullBytes, asn1.NullBytes) || len(p.PublicKey.Bytes) != 0 {
 		return nil, ErrMaterialFormat
 	}

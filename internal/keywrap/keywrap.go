@@ -58,7 +58,8 @@ var (
 	// algorithm, the RSA key or MaxWrapped leaves room for.
 	ErrTooLong = errors.New("keywrap: key material does not fit")
 	// ErrUnwrap means that the bytes do not unwrap: another key, another
-	// algorithm, or damage. Which one is not told.
+	// algorithm, or damage. Which one is not told: ImportKeyMaterial answers
+	// InvalidCiphertextException.
 	ErrUnwrap = errors.New("keywrap: wrapped key material does not open")
 )
 
