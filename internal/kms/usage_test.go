@@ -276,3 +276,99 @@ func TestQuotas(t *testing.T) {
 		t.Errorf("throttled %d lists and %d others", b.quotas.Throttled(class), b.quotas.Throttled(quota.Symmetric))
 	}
 }
+
+// What makes or moves a key in another region takes of the quotas of that region too.
+func TestQuotasOfOtherRegions(t *testing.T) {
+	b := newBench(t)
+	var keys []KeyMetadata
+	for range 2 {
+		out, err := b.CreateKey(t.Context(), self, &CreateKeyInput{MultiRegion: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, out.KeyMetadata)
+	}
+	now := time.Now()
+	b.limit(t, &now, "CreateKey=2", "UpdatePrimaryRegion=1")
+	const want = "ThrottlingException: You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
+	replicate := func(k KeyMetadata, to string) error {
+		_, err := b.ReplicateKey(t.Context(), self, &ReplicateKeyInput{KeyID: k.KeyID, ReplicaRegion: to})
+		return err
+	}
+	if err := replicate(keys[0], "eu-west-1"); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "a second replica in the region", replicate(keys[1], "eu-west-1"), want)
+	if err := replicate(keys[1], "eu-west-2"); err != nil {
+		t.Errorf("a replica in another region: %v", err)
+	}
+	if _, err := b.CreateKey(t.Context(), self, &CreateKeyInput{}); err != nil {
+		t.Errorf("a key here: %v", err)
+	}
+	move := func(k KeyMetadata, from, to string) error {
+		c := *self
+		c.Region = from
+		_, err := b.UpdatePrimaryRegion(t.Context(), &c, &UpdatePrimaryRegionInput{KeyID: k.KeyID, PrimaryRegion: to})
+		return err
+	}
+	if err := move(keys[0], region, "eu-west-1"); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "a second move in the second", move(keys[0], "eu-west-1", region), want)
+	now = now.Add(time.Second)
+	if err := move(keys[0], "eu-west-1", region); err != nil {
+		t.Error(err)
+	}
+}
+
+// Signatures and key pairs have the quotas, and the billing classes, of their kind.
+func TestKindsOfKeys(t *testing.T) {
+	b := newBench(t)
+	symmetric := b.newKey(t)
+	out, err := b.CreateKey(t.Context(), self, &CreateKeyInput{KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	b.limit(t, &now, "ECC=1", "symmetric=1", "GenerateDataKeyPair/ECC_NIST_P256=1")
+	calls := []struct {
+		name string
+		call func() error
+	}{
+		{"Sign", func() error {
+			_, err := b.Sign(t.Context(), self, &SignInput{KeyID: out.KeyMetadata.KeyID, Message: []byte("x"), SigningAlgorithm: "ECDSA_SHA_256"})
+			return err
+		}},
+		{"Encrypt", func() error {
+			_, err := b.Encrypt(t.Context(), self, &EncryptInput{KeyID: symmetric.KeyID, Plaintext: Plaintext("x")})
+			return err
+		}},
+		{"GenerateDataKeyPair", func() error {
+			_, err := b.GenerateDataKeyPair(t.Context(), self, &GenerateDataKeyPairInput{KeyID: symmetric.KeyID, KeyPairSpec: "ECC_NIST_P256"})
+			return err
+		}},
+	}
+	for _, c := range calls {
+		if err := c.call(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	for _, c := range calls {
+		if err := c.call(); err == nil || !strings.HasPrefix(err.Error(), "ThrottlingException") {
+			t.Errorf("%s again: %v", c.name, err)
+		}
+	}
+	if err := b.meter.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	classes := make(map[meter.Total]uint64)
+	b.meter.Totals(func(total meter.Total, n uint64) { classes[total] = n })
+	for _, want := range []meter.Total{{Operation: "Sign", Class: meter.Asymmetric}, {Operation: "Encrypt", Class: meter.Request}, {Operation: "GenerateDataKeyPair", Class: meter.ECCPair}} {
+		if classes[want] != 1 {
+			t.Errorf("%s of class %s counted %d times; want 1", want.Operation, want.Class, classes[want])
+		}
+	}
+	if got := b.lastUsage(t, out.KeyMetadata.KeyID); !strings.HasPrefix(got, "Sign ") {
+		t.Errorf("last usage %s", got)
+	}
+}
