@@ -95,27 +95,28 @@ func (l *Ledger) count(ctx context.Context, t Target) (*Effect, error) {
 }
 
 // Buried ends a burial, whatever became of it: counts are forgotten, and the replaced
-// wraps under what is destroyed go. An error of that is no danger, since nothing opens
-// them.
-func (l *Ledger) Buried(ctx context.Context, tombs []key.Tombstone) error {
+// wraps under what is destroyed go. If that fails it is logged: nothing opens them, and
+// they go with their recovery window.
+func (l *Ledger) Buried(ctx context.Context, tombs []key.Tombstone) {
 	l.mu.Lock()
 	clear(l.counted)
 	l.mu.Unlock()
 	for i := range tombs {
-		t, ok, err := l.targetOf(ctx, &tombs[i])
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
-		for _, target := range t.targets() {
-			if err := l.cfg.Objects.ForgetWraps(ctx, target); err != nil {
-				return fmt.Errorf("forget replaced wraps under %s: %w", target, err)
-			}
+		if err := l.forget(ctx, &tombs[i]); err != nil {
+			l.cfg.Log.Warn("forget replaced wraps under a destroyed key", "key", tombs[i].ARN, "error", err)
 		}
 	}
-	return nil
+}
+
+func (l *Ledger) forget(ctx context.Context, tomb *key.Tombstone) error {
+	t, ok, err := l.targetOf(ctx, tomb)
+	if err != nil || !ok {
+		return err
+	}
+	for _, target := range t.targets() {
+		err = errors.Join(err, l.cfg.Objects.ForgetWraps(ctx, target))
+	}
+	return err
 }
 
 // statement returns what the receipt says.

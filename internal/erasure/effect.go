@@ -36,6 +36,10 @@ func (l *Ledger) Preview(ctx context.Context, t Target) (*Effect, error) {
 	gone := make(map[string]bool) // targets outside t
 	for _, target := range t.targets() {
 		err := l.cfg.Objects.EachUse(ctx, target, func(u *object.Use) error {
+			if u.IsDamaged {
+				e.NotDark.Complete = false
+				return nil
+			}
 			var opens []string
 			for _, other := range u.Targets {
 				if t.within(other) {
@@ -59,7 +63,7 @@ func (l *Ledger) Preview(ctx context.Context, t Target) (*Effect, error) {
 			return nil
 		})
 		if errors.Is(err, meta.ErrCorrupt) {
-			// What is damaged must not stop a destruction, and can't be counted.
+			// A damaged row of the index must not stop a destruction.
 			e.NotDark.Complete = false
 			l.cfg.Log.Error("count content under a key", "key", target, "error", err)
 			continue

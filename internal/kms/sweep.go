@@ -107,7 +107,7 @@ func (s *Service) burying(ctx context.Context, destroy func(context.Context, key
 		}
 	}
 	if s.ledger != nil {
-		err = errors.Join(err, s.ledger.Buried(ctx, tombs))
+		s.ledger.Buried(ctx, tombs)
 	}
 	return tombs, err
 }

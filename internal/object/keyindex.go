@@ -186,6 +186,7 @@ type Use struct {
 	VersionID   string // or the ID of the upload
 	IsUpload    bool
 	IsLatest    bool     // the version is the current one of its key
+	IsDamaged   bool     // it does not read: nothing below is known of it
 	Bytes       int64    // of plaintext; of an upload, what its parts have so far
 	Targets     []string // sorted; who can destroy them all makes the content dark
 
@@ -205,13 +206,16 @@ func Uses(r meta.Reader, target string, after []byte, limit int, fn func(*Use) e
 	err = r.Scan(rg, func(k, val []byte) (bool, error) {
 		n++
 		next = bytes.Clone(k)
-		u, err := useAt(r, k, val)
-		if err != nil || u == nil {
-			return true, err
-		}
 		at, err := parseUnder(k)
 		if err != nil {
 			return false, err
+		}
+		u, err := useAt(r, k, val)
+		if errors.Is(err, meta.ErrCorrupt) {
+			return true, fn(&Use{Bucket: string(val), Key: at.key, IsUpload: at.kind == usedByUpload, IsDamaged: true})
+		}
+		if err != nil || u == nil {
+			return true, err
 		}
 		// A version that several rows of this scan lead to counts at the first.
 		for _, t := range u.Targets {
@@ -320,7 +324,7 @@ func EachUse(ctx context.Context, m meta.Store, target string, fn func(*Use) err
 // the versions that keep them for the recovery window.
 func (s *Store) ForgetWraps(ctx context.Context, target string) error {
 	return s.EachUse(ctx, target, func(u *Use) error {
-		if u.IsUpload {
+		if u.IsUpload || u.IsDamaged {
 			return nil
 		}
 		return s.meta.Update(ctx, func(txn meta.Txn) error {
