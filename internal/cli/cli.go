@@ -43,6 +43,7 @@ var commands = []command{
 	{"fsck", "check and repair a data directory", fsck},
 	{"backup", "back up a server, list and verify backups", backups},
 	{"restore", "make a data directory of a backup", restore},
+	{"root", "the root of trust", root},
 	{"account", "accounts of the server", account},
 	{"who-can", "who can really do X to Y", whoCan},
 	{"shred", "destroy a key, subject or object", shredKey},

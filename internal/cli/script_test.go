@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,6 +26,9 @@ import (
 //	specimen DIR       make a data directory with one object, tour/a.bin, in a blob
 //	flip GLOB          change the byte in the middle of the one file that matches
 //	remove PATH        remove it and what is in it
+//	rename OLD NEW     rename it
+//	filter PATH REGEXP keep the lines of a file that match
+//	grep PATH TEXT     TEXT is in a file there; ! before it: is in none
 //	exists PATH        it is there; ! before it: is not
 //
 // and -- NAME -- begins the content of a file, up to the next such line, which is
@@ -169,11 +173,58 @@ func (s *script) do(verb, rest string, want bool) {
 		if err := os.RemoveAll(rest); err != nil {
 			s.failf("%v", err)
 		}
+	case "rename":
+		from, to, _ := strings.Cut(rest, " ")
+		if err := os.Rename(from, to); err != nil {
+			s.failf("%v", err)
+		}
+	case "filter":
+		s.filter(rest)
+	case "grep":
+		s.grep(rest, want)
 	case "exists":
 		if _, err := os.Stat(rest); (err == nil) != want {
 			s.failf("%s exists: %v, want %t", rest, err, want)
 		}
 	default:
 		s.failf("no command is called %q", verb)
+	}
+}
+
+// filter keeps the lines of a file that match.
+func (s *script) filter(rest string) {
+	name, pattern, _ := strings.Cut(rest, " ")
+	b, err := os.ReadFile(name)
+	if err != nil {
+		s.failf("%v", err)
+	}
+	re := regexp.MustCompile(pattern)
+	var kept bytes.Buffer
+	for line := range bytes.Lines(b) {
+		if re.Match(line) {
+			kept.Write(line)
+		}
+	}
+	if err := os.WriteFile(name, kept.Bytes(), 0o600); err != nil {
+		s.failf("%v", err)
+	}
+}
+
+// grep looks for a text in every file below a path.
+func (s *script) grep(rest string, want bool) {
+	dir, text, _ := strings.Cut(rest, " ")
+	found := ""
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(name)
+		if bytes.Contains(b, []byte(text)) {
+			found = name
+		}
+		return err
+	})
+	if err != nil || (found != "") != want {
+		s.failf("%q is in %q, %v; want %t", text, found, err, want)
 	}
 }

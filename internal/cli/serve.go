@@ -72,7 +72,7 @@ coffer init --root file,file:/mnt/other/coffer-root`)
 	if err != nil {
 		return e.misuse("init", err)
 	}
-	cfg.Root.Spec = *spec
+	cfg.Root.Spec, cfg.Root.Print = *spec, e.show
 	err = server.Init(ctx, cfg, log)
 	if errors.Is(err, server.ErrRootSpec) {
 		return e.misuse("init", err)

@@ -3,7 +3,9 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/pflag"
 )
@@ -14,6 +16,9 @@ type Root struct {
 	PassphraseFile string
 	ShareFiles     []string
 	PINFile        string
+	TPMAuthFile    string
+	// PKCS11Helper is the path of coffer-pkcs11; empty means beside the program.
+	PKCS11Helper string
 
 	// CredentialsDir is a directory of systemd credentials, or "":
 	// [Root.Credential].
@@ -33,7 +38,9 @@ type Root struct {
 func (r *Root) Flags(fs *pflag.FlagSet) {
 	fs.StringVar(&r.PassphraseFile, "root-passphrase-file", "", "`file` with the passphrase of the root of trust")
 	fs.StringSliceVar(&r.ShareFiles, "root-share-file", nil, "`file` with shares of the root's custodians, one a line; may repeat")
-	fs.StringVar(&r.PINFile, "root-pin-file", "", "`file` with the PIN of the root's HSM or TPM")
+	fs.StringVar(&r.PINFile, "root-pin-file", "", "`file` with the PIN of the HSM that is a part of the root")
+	fs.StringVar(&r.TPMAuthFile, "root-tpm-auth-file", "", "`file` with the authorization of the TPM's owner, if it has one")
+	fs.StringVar(&r.PKCS11Helper, helperFlag, "", "`program` that loads the PKCS #11 module of the root's HSM (default: coffer-pkcs11 beside this program)")
 }
 
 // rootFlags are the flags of Flags, and the systemd credentials that stand for
@@ -42,11 +49,15 @@ var rootFlags = map[string]string{
 	"root-passphrase-file": "coffer.root-passphrase",
 	"root-share-file":      "coffer.root-share",
 	"root-pin-file":        "coffer.root-pin",
+	"root-tpm-auth-file":   "coffer.root-tpm-auth",
 }
+
+const helperFlag = "pkcs11-helper"
 
 // Resolve fills the settings whose flags were not given from the environment.
 func (r *Root) Resolve(fs *pflag.FlagSet, getenv func(string) string) error {
-	for name := range rootFlags {
+	names := slices.Collect(maps.Keys(rootFlags))
+	for _, name := range append(names, helperFlag) {
 		f := fs.Lookup(name)
 		if v := getenv(EnvName(name)); v != "" && !f.Changed {
 			if err := f.Value.Set(v); err != nil {

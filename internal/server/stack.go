@@ -185,10 +185,15 @@ func (s *Stack) lock(ctx context.Context, cfg *config.Server, create bool) (st s
 }
 
 func (s *Stack) openStores(ctx context.Context, cfg *config.Server) error {
-	err := s.openRoot(ctx, cfg)
-	if err != nil {
+	if err := s.openRoot(ctx, cfg); err != nil {
 		return err
 	}
+	return s.openRows(cfg)
+}
+
+// openRows opens the metadata, with the key that the root of trust holds, and the
+// blobs.
+func (s *Stack) openRows(cfg *config.Server) (err error) {
 	if !s.IsNew {
 		if err := checkRows(s.Dir); err != nil {
 			return fmt.Errorf("open metadata: %w", err)
