@@ -72,6 +72,9 @@ func (v *Vault) indices() ([]index, map[tpm2.TPMHandle]bool, error) {
 			return nil, nil, fmt.Errorf("list the NV indices: %w", err)
 		}
 		for _, h := range list.Handle {
+			if uint32(h) < next || tpm2.TPMHT(h>>24) != tpm2.TPMHTNVIndex {
+				return nil, nil, fmt.Errorf("list the NV indices: handle %#x is out of order", uint32(h))
+			}
 			taken[h] = true
 			next = uint32(h) + 1
 		}

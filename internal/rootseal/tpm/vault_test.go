@@ -3,6 +3,7 @@ package tpm
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -508,4 +509,55 @@ func TestStrangeAnswers(t *testing.T) {
 			t.Errorf("New(%+v) = %v; want an error", cfg, v)
 		}
 	}
+}
+
+// A tape answers every command with the next of its responses.
+type tape struct{ rest []byte }
+
+func (tape) Write(b []byte) (int, error) { return len(b), nil }
+func (tape) Close() error                { return nil }
+func (tape) SetDeadline(time.Time) error { return nil }
+func (p *tape) Read(b []byte) (n int, err error) {
+	if len(p.rest) == 0 {
+		return 0, io.EOF
+	}
+	n = copy(b, p.rest)
+	p.rest = p.rest[n:]
+	return n, nil
+}
+
+// FuzzResponses has a TPM that answers anything.
+func FuzzResponses(f *testing.F) {
+	response := func(tag uint16, body ...byte) []byte {
+		b := binary.BigEndian.AppendUint16(nil, tag)
+		b = binary.BigEndian.AppendUint32(b, uint32(headerSize+len(body)))
+		return append(append(b, 0, 0, 0, 0), body...)
+	}
+	id := newIdentity()
+	public := tpm2.Marshal(tpm2.New2B(*id.public(firstIndex, 7, true)))
+	name, err := tpm2.NVName(id.public(firstIndex, 7, true))
+	if err != nil {
+		f.Fatal(err)
+	}
+	list := response(0x8001, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0x80, 0, 0)
+	f.Add(append(bytes.Clone(list), response(0x8001, append(public, tpm2.Marshal(*name)...)...)...), id.ID[:])
+	f.Add(list, id.ID[:])
+	f.Add(response(0x8001), id.ID[:])
+	f.Fuzz(func(t *testing.T, b, idBytes []byte) {
+		v := &Vault{wire: &wire{rw: &tape{b}, isStream: true, ctx: t.Context()}}
+		copy(v.id.ID[:], idBytes)
+		all, taken, err := v.indices()
+		if err != nil && (all != nil || taken != nil) {
+			t.Errorf("indices = %v, %v, %v", all, taken, err)
+		}
+		for _, x := range all {
+			if !taken[x.handle] {
+				t.Errorf("index %#x is not taken", uint32(x.handle))
+			}
+		}
+		v.wire.rw = &tape{b}
+		if v.load() == nil && v.id.Primary == (Identity{}).Primary {
+			t.Error("load took no primary key")
+		}
+	})
 }
