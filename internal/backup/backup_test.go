@@ -408,6 +408,122 @@ func (s serial) Put(ctx context.Context, name string, r io.Reader, size int64) e
 	return s.failing.Put(ctx, name, r, size)
 }
 
+func TestPrune(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	var names []string
+	for i := range 4 {
+		w.put(fmt.Sprintf("object/secretname-%05d", 700*i), "changed")
+		w.blob(fmt.Sprintf("f%d", i), make([]byte, 1000*i))
+		names = append(names, w.backup().Name)
+	}
+	err := w.rows.Update(t.Context(), func(tx meta.Txn) error { return tx.Delete([]byte(blobRow + "f1")) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	names = append(names, w.backup().Name)
+	// Beside a backup nothing is removed.
+	held, err := takeLock(t.Context(), w.archive(), backupLocks, "other", pruneLocks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Prune(t.Context(), w.archive(), w.codec, 1); !errors.Is(err, ErrLocked) {
+		t.Errorf("Prune beside a backup = %v; want ErrLocked", err)
+	}
+	held.release(t.Context())
+	before := len(w.files())
+	for keep := 4; keep > 0; keep-- {
+		removed, _, err := Prune(t.Context(), w.archive(), w.codec, keep)
+		if err != nil || len(removed) != 1 || removed[0] != names[4-keep] {
+			t.Fatalf("Prune to %d = %q, %v", keep, removed, err)
+		}
+		for _, name := range names[5-keep:] {
+			b := w.open(name)
+			if _, err := b.Restore(t.Context(), mem.New(), new(blobmem.Store), RestoreOptions{}); err != nil {
+				t.Errorf("%s after Prune to %d: %v", name, keep, err)
+			}
+			checked, err := b.Check(t.Context(), CheckOptions{}, func(path string, err error) { t.Errorf("%s: %v", path, err) })
+			if err != nil || checked.Opened != checked.Files {
+				t.Errorf("Check = %+v, %v", checked, err)
+			}
+		}
+	}
+	// What is left is what the last one names, its manifest and the stamp.
+	checked, err := w.open("").Check(t.Context(), CheckOptions{}, func(path string, err error) { t.Errorf("%s: %v", path, err) })
+	if err != nil || int64(len(w.files())) != checked.Files+1 || len(w.files()) >= before {
+		t.Errorf("%d files of %d are left; want %d (%v)", len(w.files()), before, checked.Files+1, err)
+	}
+	if _, _, err := Prune(t.Context(), w.archive(), w.codec, 0); err == nil {
+		t.Error("Prune of everything = nil")
+	}
+	// A backup beside a removal gives way; a holder that is long dead does not matter.
+	held, err = takeLock(t.Context(), w.archive(), pruneLocks, "other", backupLocks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Receive(t.Context(), &Local{Backups: w.backups}, w.archive(), ReceiveOptions{}); !errors.Is(err, ErrLocked) {
+		t.Errorf("a backup beside Prune = %v; want ErrLocked", err)
+	}
+	old := time.Now().Add(-staleLock - time.Minute).UTC().Format(time.RFC3339)
+	if err := w.archive().Put(t.Context(), held.name, strings.NewReader(old), int64(len(old))); err != nil {
+		t.Fatal(err)
+	}
+	w.backup()
+}
+
+func TestCheckFindsDamage(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	w.backup()
+	for _, path := range w.files() {
+		if !strings.Contains(path, "/rows/") && !strings.Contains(path, "/blobs/") {
+			continue
+		}
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := w.open("")
+		flipped := bytes.Clone(whole)
+		flipped[len(flipped)-1] ^= 1
+		for name, bad := range map[string][]byte{"flipped": flipped, "missing": nil} {
+			os.Remove(path)
+			if bad != nil {
+				if err := os.WriteFile(path, bad, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			n := 0
+			if _, err := b.Check(t.Context(), CheckOptions{}, func(string, error) { n++ }); err != nil || n == 0 {
+				t.Errorf("%s %s: Check finds %d, %v", path, name, n, err)
+			}
+		}
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestSampleRows(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	w.backup()
+	for _, tt := range []struct {
+		prefix  string
+		n, want int
+	}{{"object/", 100, 100}, {"blob/", 3, 3}, {"nothing", 5, 0}} {
+		got, err := w.open("").SampleRows(t.Context(), []byte(tt.prefix), tt.n)
+		if err != nil || len(got) > tt.n || len(got) < tt.want*9/10 {
+			t.Errorf("SampleRows(%q, %d) = %d, %v; want %d", tt.prefix, tt.n, len(got), err, tt.want)
+		}
+		for _, k := range got {
+			if !strings.HasPrefix(string(k), tt.prefix) {
+				t.Errorf("SampleRows(%q) = %q", tt.prefix, k)
+			}
+		}
+	}
+}
+
 func TestLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -70,7 +70,6 @@ func Receive(ctx context.Context, feed Feed, to archive.Store, opts ReceiveOptio
 		return nil, err
 	}
 	defer func() {
-		// It may have ended already, and nothing depends on it.
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		if ended := feed.End(ending, begun.ID); err == nil && ended != nil {
@@ -90,6 +89,11 @@ func Receive(ctx context.Context, feed Feed, to archive.Store, opts ReceiveOptio
 	if err := r.stamp(ctx); err != nil {
 		return nil, err
 	}
+	held, err := takeLock(ctx, to, backupLocks, begun.Name, pruneLocks)
+	if err != nil {
+		return nil, err
+	}
+	defer held.release(ctx)
 	if err := r.list(ctx); err != nil {
 		return nil, err
 	}
@@ -98,8 +102,14 @@ func Receive(ctx context.Context, feed Feed, to archive.Store, opts ReceiveOptio
 		if err != nil {
 			return nil, err
 		}
+		if err := held.renew(ctx); err != nil {
+			return nil, err
+		}
 		if p.IsLast {
 			if err := to.Sync(ctx); err != nil {
+				return nil, err
+			}
+			if err := held.check(ctx); err != nil { // as long ago as a lock is stale
 				return nil, err
 			}
 		}

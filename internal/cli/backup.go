@@ -53,7 +53,7 @@ type archiveFlags struct{ where, endpoint, profile, region string }
 func (e *environment) archiveFlags(fs *pflag.FlagSet, name, usage string) *archiveFlags {
 	f := new(archiveFlags)
 	fs.StringVar(&f.where, name, "", usage)
-	fs.StringVar(&f.endpoint, "s3-endpoint-url", "", "`URL` of the bucket's service (default AWS, or what the profile says)")
+	fs.StringVar(&f.endpoint, "s3-endpoint-url", "", "`URL` of the bucket's service (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile; default AWS)")
 	fs.StringVar(&f.profile, "s3-profile", "", "`name` of the profile of the bucket's credentials (AWS_PROFILE)")
 	fs.StringVar(&f.region, "s3-region", "", "`region` of the bucket (AWS_REGION, the profile; default "+defaultRegion+")")
 	return f
@@ -103,13 +103,15 @@ func backups(ctx context.Context, e *environment, args []string) int {
 			return listBackups(ctx, e, args[1:])
 		case "verify":
 			return verifyBackup(ctx, e, args[1:])
+		case "prune":
+			return pruneBackups(ctx, e, args[1:])
 		}
 	}
 	return makeBackup(ctx, e, args)
 }
 
 func makeBackup(ctx context.Context, e *environment, args []string) int {
-	fs := e.flags("backup --to PLACE [flags]\n       coffer backup list --from PLACE [flags]\n       coffer backup verify --from PLACE --root-from DIR [flags]",
+	fs := e.flags("backup --to PLACE [flags]\n       coffer backup list --from PLACE [flags]\n       coffer backup verify --from PLACE --root-from DIR [flags]\n       coffer backup prune --from PLACE --root-from DIR --keep N [flags]",
 		"Back up everything of one moment but the root of trust and the credentials file, while the server\n"+
 			"runs, or with --data from a data directory that no server has open. All of it is sealed before it\n"+
 			"leaves the server; what PLACE, a directory or s3://BUCKET/PREFIX, has already is not carried again.\n"+
@@ -415,4 +417,60 @@ func printVerified(w io.Writer, r *server.VerifyReport) error {
 		r.Name, r.Created.Format(time.RFC3339), verdict, files.Files, files.Opened, files.Missing, files.Damaged,
 		r.Objects.Opened, r.Objects.Dark, r.Objects.NoKey, r.Objects.Damaged)
 	return err
+}
+
+// pruneReport is the --json output of coffer backup prune.
+type pruneReport struct {
+	Removed []string `json:"removed"`
+	Files   int64    `json:"files"` // that were removed beside the manifests
+}
+
+func pruneBackups(ctx context.Context, e *environment, args []string) int {
+	fs := e.flags("backup prune --from PLACE --root-from DIR --keep N [flags]", "Remove all backups but the newest N, and every file that none of these names.", `
+coffer backup prune --from /mnt/backups --root-from /var/lib/coffer --keep 14`)
+	from := e.archiveFlags(fs, "from", "`place` of the backups: a directory, or s3://BUCKET/PREFIX")
+	keep := fs.Int("keep", 0, "how many backups stay, at least 1")
+	root := e.rootFlags(fs)
+	asJSON := fs.Bool("json", false, "print one JSON object")
+	if exit, ok := e.parse(fs, args, 0); !ok {
+		return exit
+	}
+	switch {
+	case from.where == "":
+		return e.misuse("backup", errors.New("prune needs the place of the backups: --from"))
+	case root.from == "":
+		return e.misuse("backup", errors.New("prune needs the data directory that has the root of trust: --root-from"))
+	case *keep < 1:
+		return e.misuse("backup", errors.New("--keep is at least 1"))
+	}
+	if err := root.resolve(e, fs); err != nil {
+		return e.misuse("backup", err)
+	}
+	log, err := logger(e.stderr, checkConfig(""))
+	if err != nil {
+		return e.misuse("backup", err)
+	}
+	place, err := from.open(ctx, false)
+	if err != nil {
+		return e.placeFailed("backup", err)
+	}
+	defer place.Close()
+	opened, err := server.OpenBackupRoot(ctx, root.from, &root.conf, log)
+	if err != nil {
+		return e.failed("backup", err)
+	}
+	defer opened.Close()
+	removed, files, err := backup.Prune(ctx, place, opened.Codec, *keep)
+	if err != nil {
+		return e.failed("backup", err)
+	}
+	if *asJSON {
+		err = e.printJSON(pruneReport{append([]string{}, removed...), files})
+	} else {
+		_, err = fmt.Fprintf(e.stdout, "%d backups and %d files were removed\n", len(removed), files)
+	}
+	if err != nil {
+		return e.failed("backup", err)
+	}
+	return exitOK
 }
