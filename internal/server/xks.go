@@ -97,7 +97,7 @@ func (s *Stack) openXKS(cfg *config.Server) error {
 	if err != nil {
 		return fmt.Errorf("xks: %w", err)
 	}
-	s.XKS = xksproxy.New(xksproxy.Config{Keys: s.Keys, Gate: s.Gate, Principals: s.Identity, Stores: stores, Model: xksModel, Calendar: s.Clock.Now, Log: s.log})
+	s.XKS = xksproxy.New(xksproxy.Config{Keys: s.Keys, Gate: s.Gate, Principals: s.Identity, Stores: stores, Meter: s.Meter, Model: xksModel, Calendar: s.Clock.Now, Log: s.log})
 	watching, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
