@@ -47,6 +47,7 @@ var commands = []command{
 	{"account", "accounts of the server", account},
 	{"who-can", "who can really do X to Y", whoCan},
 	{"shred", "destroy a key, subject or object", shredKey},
+	{"verify", "check receipts", verify},
 	{"why", "explain one decision", why},
 	{"simulate", "decide authorization cases from JSON lines", simulate},
 	{"cost", "what keys and calls would have cost on AWS", cost},

@@ -163,10 +163,20 @@ func (s *shredding) look(ctx context.Context) (*shred.Preview, error) {
 	return out, nil
 }
 
+// notSeen ends a command whose preview failed: that nothing can be destroyed for the
+// sake of one object is a negative answer.
+func (s *shredding) notSeen(err error) int {
+	if refused, ok := errors.AsType[*apiError](err); ok && refused.Code == shred.NotShreddable {
+		fmt.Fprintln(s.e.stderr, "coffer shred: nothing is destroyed: "+refused.Message)
+		return exitNegative
+	}
+	return s.e.answered("shred", err)
+}
+
 func (s *shredding) preview(ctx context.Context) int {
 	p, err := s.look(ctx)
 	if err != nil {
-		return s.e.answered("shred", err)
+		return s.notSeen(err)
 	}
 	if s.flags.json {
 		err = s.e.printJSON(p)
@@ -191,7 +201,7 @@ func (s *shredding) destroy(ctx context.Context) int {
 	}
 	p, err := s.look(ctx)
 	if err != nil {
-		return s.e.answered("shred", err)
+		return s.notSeen(err)
 	}
 	shown := s.e.stdout
 	if s.flags.json {
@@ -255,7 +265,7 @@ func (s *shredding) confirm(p *shred.Preview) bool {
 func (s *shredding) status(ctx context.Context) int {
 	if s.in.Object != "" {
 		if p, err := s.look(ctx); err != nil {
-			return s.e.answered("shred", err)
+			return s.notSeen(err)
 		} else if p.Refused != "" {
 			fmt.Fprintln(s.e.stderr, "coffer shred: "+p.Refused)
 			return exitNegative
@@ -286,7 +296,7 @@ func (s *shredding) status(ctx context.Context) int {
 func (s *shredding) change(ctx context.Context, verb string) int {
 	if s.in.Object != "" {
 		if p, err := s.look(ctx); err != nil {
-			return s.e.answered("shred", err)
+			return s.notSeen(err)
 		} else if p.Refused != "" {
 			fmt.Fprintln(s.e.stderr, "coffer shred: "+p.Refused)
 			return exitNegative

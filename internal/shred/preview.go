@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"coffer/internal/arn"
@@ -44,7 +45,7 @@ type Content struct {
 // KMSInvalidStateException or AccessDeniedException.
 func (s *Service) PreviewShred(ctx context.Context, c *authn.Caller, in *Input) (*Preview, error) {
 	return run(ctx, s, c, "PreviewShred", true, in, func(call *authz.Call) (*Preview, error) {
-		refused := ""
+		refused, named := "", *in
 		if in.Bucket != "" || in.Object != "" {
 			call.Param("bucketName", in.Bucket)
 			call.Param("key", in.Object)
@@ -78,6 +79,11 @@ func (s *Service) PreviewShred(ctx context.Context, c *authn.Caller, in *Input) 
 			return nil, err
 		}
 		out.Dark, out.NotDark = e.Dark, e.NotDark
+		if named.Object != "" && id != nil {
+			if err := s.addOtherVersions(ctx, named.Bucket, named.Object, object.TargetOf(k.ARN, id.String()), out); err != nil {
+				return nil, err
+			}
+		}
 		for i := range e.Sample {
 			u := &e.Sample[i]
 			out.Sample = append(out.Sample, Content{u.Bucket, receipt.Text(u.Key), u.VersionID, u.Bytes, u.IsUpload})
@@ -115,7 +121,7 @@ func (s *Service) ofObject(ctx context.Context, c *authn.Caller, in *Input) (*In
 	}
 	w := &v.Content.Wrap
 	if w.KeyARN == "" {
-		return nil, "", invalid("%s/%s is sealed under %s, and no KMS key: nothing can be destroyed that opens it alone. Deleting it leaves it in the backups that were made before.",
+		return nil, "", awserr.New(409, NotShreddable, "%s/%s is sealed under %s, and no KMS key: nothing can be destroyed that opens it alone. Deleting it leaves it in the backups that were made before.",
 			in.Bucket, in.Object, map[string]string{object.TargetService: "the account's service key (SSE-S3)", object.TargetCustomer: "its client's own key (SSE-C)"}[w.Target()])
 	}
 	out := &Input{Key: w.KeyARN}
@@ -146,6 +152,45 @@ func (s *Service) pair(ctx context.Context, w *object.Wrap) (name, value string,
 		return "", "", err
 	}
 	return k.ShredBy, w.Context[k.ShredBy], nil
+}
+
+// NotShreddable is the code of the answer about an object that no KMS key seals.
+const NotShreddable = "NotShreddableException"
+
+// addOtherVersions notes the versions of an object that the subject of the current one
+// does not seal: those that were written before, or with another encryption context.
+func (s *Service) addOtherVersions(ctx context.Context, bucket, name, target string, out *Preview) error {
+	b, err := s.cfg.Objects.Bucket(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	l := object.Listing{Prefix: name, Limit: 1000}
+	for {
+		page, err := s.cfg.Objects.Versions(ctx, b, l)
+		if err != nil {
+			return err
+		}
+		for _, e := range page.Entries {
+			v := e.Version
+			if v == nil || v.Key != name {
+				return nil
+			}
+			l.After, l.AfterVersion = v.Key, v.ID
+			targets := v.Content.Targets()
+			if v.IsMarker || slices.Contains(targets, target) {
+				continue
+			}
+			c := &out.NotDark
+			c.Versions++
+			c.Bytes += v.Size()
+			if len(c.Listed) < receipt.MaxListed {
+				c.Listed = append(c.Listed, receipt.Listed{Bucket: bucket, Key: receipt.Text(name), Version: v.ID, Opens: targets})
+			}
+		}
+		if !page.Truncated {
+			return nil
+		}
+	}
 }
 
 // refOf returns the key that id names for a caller, by ID or ARN.
