@@ -170,7 +170,7 @@ func TestMatrixKMS(t *testing.T) {
 	t.Parallel()
 	built := make(map[string]bool)
 	for _, o := range kmsapi.Operations() {
-		built[o.Name] = o.Implemented
+		built[o.Name] = true
 	}
-	newMatrix(t, kmsCodes).runAll(slices.Concat(kmsRows, kmsSpecialRows), built)
+	newMatrix(t, kmsCodes).runAll(slices.Concat(kmsRows, kmsSpecialRows, kmsStoreRows), built)
 }
