@@ -38,6 +38,10 @@ type world struct {
 
 const blobRow = "blob/"
 
+// blobSizes are those that a world is filled with: empty, of one segment and more, and
+// above what is held in memory.
+var blobSizes = []int{0, 1, 70 << 10, 1<<20 + 11, smallFile + 1<<10}
+
 func newWorld(t *testing.T) *world {
 	w := &world{T: t, rows: mem.New(), blobs: new(blobmem.Store), codec: backupset.NewCodec(backupset.Key{7}), to: t.TempDir()}
 	w.backups = New(Config{
@@ -83,7 +87,7 @@ func (w *world) fill() {
 	w.Helper()
 	rnd := rand.New(rand.NewPCG(1, 1))
 	err := w.rows.Update(w.Context(), func(tx meta.Txn) error {
-		for i := range 3000 {
+		for i := range 2000 {
 			value := bytes.Repeat([]byte("plainvalue"), 1+rnd.IntN(60))
 			if err := tx.Put(fmt.Appendf(nil, "object/secretname-%05d", i), value); err != nil {
 				return err
@@ -94,7 +98,7 @@ func (w *world) fill() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	for i, n := range []int{0, 1, 70 << 10, 3 << 20, 9<<20 + 11} {
+	for i, n := range blobSizes {
 		w.blob(fmt.Sprintf("%02x", i), bytes.Repeat([]byte{byte('a' + i)}, n))
 	}
 }
@@ -163,7 +167,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("full backup: %+v", full)
 	}
 	w.put("object/secretname-01000b", "new")
-	w.put("object/secretname-02000", "changed")
+	w.put("object/secretname-01900", "changed")
 	next := w.backup()
 	if next.NewFiles > 8 || next.NewBytes > 2<<20 || next.Files < full.Files {
 		t.Errorf("incremental backup: %+v after %+v", next, full)
@@ -183,7 +187,7 @@ func TestRestore(t *testing.T) {
 			t.Errorf("restored %+v", out)
 		}
 		same(t, all(t, b.Store()), tt.want)
-		for i, n := range []int{0, 1, 70 << 10, 3 << 20, 9<<20 + 11} {
+		for i, n := range blobSizes {
 			f, err := blobs.Open(t.Context(), fmt.Sprintf("%02x", i))
 			if err != nil {
 				t.Fatal(err)
@@ -329,7 +333,7 @@ func (c *cutting) Files(ctx context.Context, id string, number int, names []stri
 func TestCutStreamIsResumed(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
-	sum, err := Receive(t.Context(), &cutting{&Local{Backups: w.backups}, 12 << 20}, w.archive(), ReceiveOptions{Wait: 1})
+	sum, err := Receive(t.Context(), &cutting{&Local{Backups: w.backups}, 5 << 20}, w.archive(), ReceiveOptions{Wait: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -413,7 +417,7 @@ func TestPrune(t *testing.T) {
 	w.fill()
 	var names []string
 	for i := range 4 {
-		w.put(fmt.Sprintf("object/secretname-%05d", 700*i), "changed")
+		w.put(fmt.Sprintf("object/secretname-%05d", 500*i), "changed")
 		w.blob(fmt.Sprintf("f%d", i), make([]byte, 1000*i))
 		names = append(names, w.backup().Name)
 	}
@@ -511,7 +515,7 @@ func TestSampleRows(t *testing.T) {
 	for _, tt := range []struct {
 		prefix  string
 		n, want int
-	}{{"object/", 100, 100}, {"blob/", 3, 3}, {"nothing", 5, 0}} {
+	}{{"object/", 100, 100}, {"blob/", 3, 2}, {"nothing", 5, 0}} {
 		got, err := w.open("").SampleRows(t.Context(), []byte(tt.prefix), tt.n)
 		if err != nil || len(got) > tt.n || len(got) < tt.want*9/10 {
 			t.Errorf("SampleRows(%q, %d) = %d, %v; want %d", tt.prefix, tt.n, len(got), err, tt.want)
@@ -594,9 +598,9 @@ func TestStoreAnswersAlike(t *testing.T) {
 	w.fill()
 	w.backup()
 	s := w.open("").Store()
-	keys := []string{"", "a", "blob/", "blob/03", "empty", "object/secretname-", "object/secretname-01500", "object/secretname-02999", "object/z", "z"}
+	keys := []string{"", "a", "blob/", "blob/03", "empty", "object/secretname-", "object/secretname-01200", "object/secretname-01999", "object/z", "z"}
 	for i := range 20 { // chunks begin here
-		keys = append(keys, fmt.Sprintf("object/secretname-%05d", i*149))
+		keys = append(keys, fmt.Sprintf("object/secretname-%05d", i*99))
 	}
 	scan := func(m meta.Store, rg meta.Range) (out []string) {
 		err := m.View(t.Context(), func(r meta.Reader) error {
@@ -627,8 +631,8 @@ func TestStoreAnswersAlike(t *testing.T) {
 	for _, m := range []meta.Store{s, w.rows} {
 		err := m.Update(t.Context(), func(tx meta.Txn) error {
 			for _, err := range []error{
-				tx.Put([]byte("a"), []byte("new")), tx.Put([]byte("object/secretname-01500"), []byte("other")),
-				tx.Delete([]byte("object/secretname-01501")), tx.Delete([]byte("empty")), tx.Put([]byte("zz"), nil),
+				tx.Put([]byte("a"), []byte("new")), tx.Put([]byte("object/secretname-01200"), []byte("other")),
+				tx.Delete([]byte("object/secretname-01201")), tx.Delete([]byte("empty")), tx.Put([]byte("zz"), nil),
 			} {
 				if err != nil {
 					return err

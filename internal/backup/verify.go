@@ -131,10 +131,15 @@ func (b *Backup) SampleRows(ctx context.Context, prefix []byte, n int) ([][]byte
 		if err != nil {
 			return nil, err
 		}
+		from, _ := search(records, prefix)
+		to := from
+		for to < len(records) && bytes.HasPrefix(records[to].key, prefix) {
+			to++
+		}
 		// Several of a chunk that was read: it is the reading that costs.
-		for range min(len(records), 16) {
-			k := records[rand.IntN(len(records))].key
-			if bytes.HasPrefix(k, prefix) && !seen[string(k)] && len(out) < n {
+		for range min(to-from, 16) {
+			k := records[from+rand.IntN(to-from)].key
+			if !seen[string(k)] && len(out) < n {
 				seen[string(k)] = true
 				out = append(out, bytes.Clone(k))
 			}
