@@ -345,6 +345,38 @@ func TestHSMGate(t *testing.T) {
 	wantShut(t, "the key of the gate is not in the token", dir, "--root-pin-file", k.pin)
 }
 
+// TestHSMRestore restores a backup of before a key was destroyed, with the root that
+// the HSM opens.
+func TestHSMRestore(t *testing.T) {
+	k := newToken(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	mustCoffer(t, "init", "--data", dir, "--dev-clock", "--root", "file,"+k.root, "--root-pin-file", k.pin)
+	s := startAt(t, dir, "--dev-clock", "--root-pin-file", k.pin)
+	x := sealObjects(t, s)
+	place := filepath.Join(t.TempDir(), "backups")
+	s.backup(place)
+	s.destroy(t, x.keys[0])
+	s.stop()
+	k.wantKeys("2")
+	restored := filepath.Join(t.TempDir(), "restored")
+	args := []string{"restore", "--from", place, "--data", restored, "--root-from", dir}
+	if code, out := tryCoffer(t, args...); code != 3 || !strings.Contains(out, "PIN") {
+		t.Errorf("coffer restore without the PIN = %d %s; want 3", code, out)
+	}
+	if err := os.RemoveAll(restored); err != nil {
+		t.Fatal(err)
+	}
+	mustCoffer(t, append(args, "--root-pin-file", k.pin, "--move-root")...)
+	s = startAt(t, restored, "--dev-clock", "--root-pin-file", k.pin)
+	x.wantOpen(s, "1", "own")
+	if code, body := s.admin("POST", "clock/confirm", "{}"); code != 200 {
+		t.Fatalf("POST clock/confirm = %d %s; want 200", code, body)
+	}
+	s.destroy(t, x.keys[1])
+	x.wantOpen(s, "own")
+	k.wantKeys("3")
+}
+
 // label returns the label of the one key in the token.
 func (k *token) label() string {
 	k.t.Helper()
