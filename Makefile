@@ -9,7 +9,7 @@ CASES ?= 10000000
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: build run test check unit clients conformance tools bench fuzz soak clean
+.PHONY: build run test check unit clients conformance model tools bench fuzz soak clean
 
 build: ## build bin/coffer, and bin/coffer-pkcs11 if there is a C compiler
 	go build -o bin/coffer ./cmd/coffer
@@ -47,6 +47,9 @@ tools:
 
 clients: ## install the programs that the conformance tests drive
 	scripts/install-clients.sh
+
+model: ## every interleaving of an epoch change, within the wider bounds: minutes, 4 GiB
+	COFFER_MODEL=full go test -v -count=1 -timeout 2h -run '^TestModel' ./conformance/
 
 bench: build ## the performance table of docs/performance.md
 	./bin/coffer bench --table --server ./bin/coffer $(ARGS)

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="awscli python3-boto3 rclone restic s3cmd curl xfsprogs e2fsprogs strace nodejs gcc libc6-dev softhsm2 opensc swtpm"
+packages="awscli python3-boto3 rclone restic s3cmd curl xfsprogs e2fsprogs strace nodejs gcc libc6-dev spin softhsm2 opensc swtpm"
 missing=""
 for p in $packages; do
 	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
