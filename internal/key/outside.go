@@ -76,7 +76,7 @@ func (k *Keys) checkHealth(ctx context.Context, at StoreRef, row *storeRow) erro
 func requestMetadata(ctx context.Context, key *Key) (xks.RequestMetadata, error) {
 	m, ok := extkey.Metadata(ctx)
 	if !ok {
-		return m, errors.New("key: an external key manager was to be asked on behalf of nobody")
+		return m, fmt.Errorf("%w: an external key manager is asked on somebody's behalf only", ErrUnavailable)
 	}
 	if key != nil {
 		m.KMSKeyARN = key.ARN

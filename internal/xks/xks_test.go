@@ -374,3 +374,23 @@ func FuzzSplitPath(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseSignature(f *testing.F) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	r := &sigv4.Request{Method: "POST", Path: "/kms/xks/v1/health", Host: "h", Header: map[string][]string{}}
+	sigv4.NewSigner(testKeyID, testSecret, "eu-west-1", SigningService).Sign(r, PayloadHash(nil), now)
+	f.Add(r.Header["Authorization"][0], r.Header["X-Amz-Date"][0])
+	f.Add("AWS4-HMAC-SHA256 Credential=a/b/c/kms-xks-proxy/aws4_request, SignedHeaders=host;x-amz-date, Signature=00", "2026")
+	f.Fuzz(func(t *testing.T, authorization, date string) {
+		r := &sigv4.Request{Method: "POST", Path: "/kms/xks/v1/health", Host: "h", Header: map[string][]string{"Authorization": {authorization}, "X-Amz-Date": {date}}}
+		s, err := ParseSignature(r, now)
+		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) || e.Name != AuthenticationFailedException || len(e.Message) > maxMessage {
+				t.Fatalf("error %v", err)
+			}
+			return
+		}
+		s.Verify(r, nil, testSecret, nil)
+	})
+}
