@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"io"
+	"time"
 
 	"coffer/internal/authn"
 	"coffer/internal/authz"
@@ -57,13 +58,37 @@ type GetBackupFilesInput struct {
 
 // A BackupStream writes files of a backup, see [backup.Backups.Files].
 type BackupStream struct {
-	s  *Service
-	in *GetBackupFilesInput
+	s    *Service
+	in   *GetBackupFilesInput
+	call *authz.Call
 }
 
-// Write writes the stream. An error before its first byte is a *awserr.Error with
-// code ResourceNotFoundException or ValidationException.
+// decideEvery is how long a stream goes on without asking whether it still may.
+const decideEvery = time.Second
+
+// deciding writes to w as long as the call is allowed.
+type deciding struct {
+	io.Writer
+	ctx   context.Context
+	call  *authz.Call
+	asked time.Time
+}
+
+func (d *deciding) Write(p []byte) (int, error) {
+	if time.Since(d.asked) >= decideEvery {
+		if err := d.call.Again(d.ctx); err != nil {
+			return 0, err
+		}
+		d.asked = time.Now()
+	}
+	return d.Writer.Write(p)
+}
+
+// Write writes the stream, which is cut when the caller's right to it ends. An error
+// before its first byte is a *awserr.Error with code ResourceNotFoundException or
+// ValidationException.
 func (b *BackupStream) Write(ctx context.Context, w io.Writer) error {
+	w = &deciding{w, ctx, b.call, time.Now()}
 	if err := b.s.cfg.Backups.Files(ctx, b.in.ID, b.in.Page, b.in.Names, w); err != nil {
 		return b.s.answer(err)
 	}
@@ -82,7 +107,7 @@ func (s *Service) GetBackupFiles(ctx context.Context, c *authn.Caller, in *GetBa
 		if len(in.Names) > maxBackupFiles {
 			return nil, awserr.New(400, "ValidationException", "names holds more than %d files.", maxBackupFiles)
 		}
-		return &BackupStream{s, in}, s.cfg.Backups.CheckFiles(in.ID, in.Page, in.Names)
+		return &BackupStream{s, in, call}, s.cfg.Backups.CheckFiles(in.ID, in.Page, in.Names)
 	})
 }
 

@@ -441,3 +441,36 @@ func TestClosedStore(t *testing.T) {
 		}
 	}
 }
+
+// A restore holds deadlines, also over a restart, until somebody confirms the time.
+func TestHold(t *testing.T) {
+	store := mem.New()
+	open := func() *Clock {
+		t.Helper()
+		c, err := Open(t.Context(), Config{Store: store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if held := open().Held(); held != "" {
+		t.Errorf("a new clock is held: %s", held)
+	}
+	if err := store.Update(t.Context(), func(txn meta.Txn) error { return Hold(txn, "restored") }); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c := open()
+		if err := c.Check(t.Context()); err != nil || c.Held() != "restored" {
+			t.Errorf("Held = %q, %v; want the reason", c.Held(), err)
+		}
+	}
+	c := open()
+	stop := errors.New("not recorded")
+	if err := c.Confirm(t.Context(), func(meta.Txn) error { return stop }); !errors.Is(err, stop) || c.Held() == "" || open().Held() == "" {
+		t.Errorf("Confirm that is not recorded = %v, held %q", err, c.Held())
+	}
+	if err := c.Confirm(t.Context(), func(meta.Txn) error { return nil }); err != nil || c.Held() != "" || open().Held() != "" {
+		t.Errorf("Confirm = %v, held %q", err, c.Held())
+	}
+}

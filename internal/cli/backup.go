@@ -78,15 +78,24 @@ func (f *archiveFlags) open(ctx context.Context, create bool) (archive.Store, er
 
 // rootFlags are the flags of commands that open a root of trust to read backups.
 type rootFlags struct {
-	from string
-	conf config.Root
+	from       string
+	conf       config.Root
+	passphrase string   // file with that of an export
+	shares     []string // files with those of an export
 }
 
 func (e *environment) rootFlags(fs *pflag.FlagSet) *rootFlags {
 	f := new(rootFlags)
-	fs.StringVar(&f.from, "root-from", "", "data `directory` whose root of trust opens the backups")
+	fs.StringVar(&f.from, "root-from", "", "data `directory` whose root of trust opens the backups, or an export of one")
+	fs.StringVar(&f.passphrase, "passphrase-file", "", "`file` with the passphrase of an export (default: ask)")
+	fs.StringSliceVar(&f.shares, "share-file", nil, "`file` with shares of an export, one a line; may repeat")
 	f.conf.Flags(fs)
 	return f
+}
+
+// exported returns the secrets of an export.
+func (f *rootFlags) exported() *config.Root {
+	return &config.Root{PassphraseFile: f.passphrase, ShareFiles: f.shares, PINFile: f.conf.PINFile, TPMAuthFile: f.conf.TPMAuthFile, Ask: f.conf.Ask}
 }
 
 // resolve fills what the environment says.
@@ -310,7 +319,7 @@ func backupViews(ctx context.Context, e *environment, place archive.Store, root 
 		if err != nil {
 			return nil, err
 		}
-		if opened, err = server.OpenBackupRoot(ctx, root.from, &root.conf, log); err != nil {
+		if opened, err = server.OpenBackupRoot(ctx, root.from, &root.conf, root.exported(), log); err != nil {
 			return nil, err
 		}
 		defer opened.Close()
@@ -372,7 +381,7 @@ coffer backup verify --from s3://backups/coffer --root-from /var/lib/coffer --al
 		return e.placeFailed("backup", err)
 	}
 	defer place.Close()
-	opened, err := server.OpenBackupRoot(ctx, root.from, &root.conf, log)
+	opened, err := server.OpenBackupRoot(ctx, root.from, &root.conf, root.exported(), log)
 	if err != nil {
 		return e.failed("backup", err)
 	}
@@ -455,7 +464,7 @@ coffer backup prune --from /mnt/backups --root-from /var/lib/coffer --keep 14`)
 		return e.placeFailed("backup", err)
 	}
 	defer place.Close()
-	opened, err := server.OpenBackupRoot(ctx, root.from, &root.conf, log)
+	opened, err := server.OpenBackupRoot(ctx, root.from, &root.conf, root.exported(), log)
 	if err != nil {
 		return e.failed("backup", err)
 	}

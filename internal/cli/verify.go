@@ -130,7 +130,7 @@ func proveInBackup(ctx context.Context, e *environment, from *archiveFlags, root
 		return nil, err
 	}
 	defer place.Close()
-	opened, err := server.OpenBackupRoot(ctx, root.from, &root.conf, log)
+	opened, err := server.OpenBackupRoot(ctx, root.from, &root.conf, root.exported(), log)
 	if err != nil {
 		return nil, err
 	}

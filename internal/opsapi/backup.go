@@ -33,7 +33,7 @@ func (h *Handler) backupFiles(w http.ResponseWriter, r *http.Request, name, _ st
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	c, body, err := h.cfg.Authenticate(r)
 	if err != nil {
-		fail(w, awserr.As(h.cfg.Admin.Refuse(r.Context(), c, "coffer", name, err)))
+		fail(w, awserr.As(h.refuse(r, c, name, err)))
 		return
 	}
 	in := new(admin.GetBackupFilesInput)
@@ -47,6 +47,7 @@ func (h *Handler) backupFiles(w http.ResponseWriter, r *http.Request, name, _ st
 		return
 	}
 	out := &streamWriter{ResponseWriter: w}
+	// A stream that was cut lacks its end, and says so if it can.
 	if err := stream.Write(r.Context(), out); err != nil && !out.began {
 		fail(w, awserr.As(err))
 	}

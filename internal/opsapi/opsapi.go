@@ -131,16 +131,21 @@ func serve[Output any](h *Handler, w http.ResponseWriter, r *http.Request, opera
 	if err == nil {
 		out, err = act(r.Context(), c, body)
 	} else {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			err = awserr.New(413, "RequestEntityTooLargeException", "The request body is longer than %d bytes.", maxBody)
-		}
-		err = h.cfg.Admin.Refuse(r.Context(), c, "coffer", operation, err)
+		err = h.refuse(r, c, operation, err)
 	}
 	if err != nil {
 		fail(w, awserr.As(err))
 		return
 	}
 	answer(w, http.StatusOK, out)
+}
+
+// refuse records a request that could not be authenticated or read.
+func (h *Handler) refuse(r *http.Request, c *authn.Caller, operation string, err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		err = awserr.New(413, "RequestEntityTooLargeException", "The request body is longer than %d bytes.", maxBody)
+	}
+	return h.cfg.Admin.Refuse(r.Context(), c, "coffer", operation, err)
 }
 
 // decode reads the body of an operation, which is one JSON object, or refuses the

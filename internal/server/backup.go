@@ -103,20 +103,24 @@ func Backup(ctx context.Context, cfg *config.Server, to archive.Store, opts back
 	return sum, err
 }
 
-// A BackupRoot is the root of trust of a data directory, open to read its backups.
-// It changes nothing: a server may have the directory open.
+// A BackupRoot is a root of trust that is open to read backups. It changes nothing.
 type BackupRoot struct {
 	Root  *key.Root
 	Codec *backupset.Codec
 	store *rootparts.Store
+	epoch *rootseal.Epoch // of an export
 }
 
-// OpenBackupRoot opens the root of trust of the data directory data.
-func OpenBackupRoot(ctx context.Context, data string, conf *config.Root, log *slog.Logger) (_ *BackupRoot, err error) {
-	root := filepath.Join(data, rootDir)
+// OpenBackupRoot opens the root of trust of a data directory, which a server may have
+// open, or of an export of one. The secrets of exported open an export.
+func OpenBackupRoot(ctx context.Context, from string, conf, exported *config.Root, log *slog.Logger) (_ *BackupRoot, err error) {
+	if info, err := os.Stat(from); err == nil && !info.IsDir() {
+		return openBackupExport(ctx, from, exported, log)
+	}
+	root := filepath.Join(from, rootDir)
 	if _, err := os.Stat(root); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w: %s holds no %s", rootseal.ErrNoRoot, data, rootDir)
+			err = fmt.Errorf("%w: %s holds no %s", rootseal.ErrNoRoot, from, rootDir)
 		}
 		return nil, err
 	}
@@ -138,8 +142,28 @@ func OpenBackupRoot(ctx context.Context, data string, conf *config.Root, log *sl
 	return b, err
 }
 
+func openBackupExport(ctx context.Context, from string, exported *config.Root, log *slog.Logger) (_ *BackupRoot, err error) {
+	b := new(BackupRoot)
+	defer func() {
+		if err != nil {
+			b.Close()
+		}
+	}()
+	if b.epoch, err = ReadRoot(ctx, from, exported); err != nil {
+		return nil, err
+	}
+	if b.Root, err = key.OpenRoot(ctx, key.RootConfig{Store: onlyEpoch{b.epoch}, Log: log}); err != nil {
+		return nil, err
+	}
+	b.Codec, err = backupCodec(b.Root)
+	return b, err
+}
+
 // Close wipes the root.
 func (b *BackupRoot) Close() {
+	if b.epoch != nil {
+		clear(b.epoch.Root[:])
+	}
 	if b.Root != nil {
 		b.Root.Close()
 	}

@@ -37,17 +37,18 @@ var ErrNotNew = errors.New("server: directory is not empty")
 type RestoreOptions struct {
 	From archive.Store
 	Name string // of the backup; the newest if empty
-	// Data is the directory to make. It must be missing or empty.
-	Data string
-	// RootFrom is the data directory whose root of trust opens the backup. No
-	// server may have it open. The new directory gets a copy of the root.
+	// Config names the directory to make, Data, which must be missing or empty, the
+	// account that manages the server, its region, and the secrets of the root.
+	Config *config.Server
+	// RootFrom is the data directory whose root of trust opens the backup, or an
+	// export of one. No server may have the directory open. The new one gets a copy
+	// of its root. Of an export it gets a root in the parts of Config.Root.Spec, which then
+	// changes its epoch, so that the export is void.
 	RootFrom string
-	// MoveRoot erases the root in RootFrom once the new directory is whole.
+	// MoveRoot erases the root in the directory RootFrom once the new one is whole.
 	MoveRoot bool
-	Root     *config.Root
-	// Account is the account that manages the server, and Region the server's.
-	Account, Region string
-	Progress        func(stage string, done, total int64)
+	Exported *config.Root // secrets of an export
+	Progress func(stage string, done, total int64)
 }
 
 // A Restored says what a restore made.
@@ -62,17 +63,38 @@ type Restored struct {
 // Restore makes a data directory of a backup. Its stamp is written last: a restore that
 // was cut leaves a directory that nothing opens.
 func Restore(ctx context.Context, opts *RestoreOptions, log *slog.Logger) (_ *Restored, err error) {
-	old := &Stack{Dir: opts.RootFrom, log: log}
-	defer func() { err = errors.Join(err, old.Close(ctx)) }()
-	if _, err := os.Stat(opts.RootFrom); err != nil {
+	info, err := os.Stat(opts.RootFrom)
+	if err != nil {
 		return nil, err
 	}
-	l, err := durable.AcquireLock(filepath.Join(opts.RootFrom, lockFile))
-	if err != nil {
-		return nil, fmt.Errorf("lock %s, whose root of trust may have one heir only: %w", opts.RootFrom, err)
+	isExport := !info.IsDir()
+	switch {
+	case isExport && opts.MoveRoot:
+		return nil, fmt.Errorf("%w: an export is not moved: it is void once its epoch has changed", ErrRootSpec)
+	case !isExport && len(opts.Config.Root.Spec) > 0:
+		return nil, fmt.Errorf("%w: a root that is copied keeps its parts", ErrRootSpec)
+	case !isExport:
+		l, err := durable.AcquireLock(filepath.Join(opts.RootFrom, lockFile))
+		if err != nil {
+			return nil, fmt.Errorf("lock %s, whose root of trust may have one heir only: %w", opts.RootFrom, err)
+		}
+		defer func() { err = errors.Join(err, l.Release()) }()
 	}
-	old.onClose(l.Release)
-	root, err := OpenBackupRoot(ctx, opts.RootFrom, opts.Root, log)
+	out, err := restoreWith(ctx, opts, isExport, log)
+	if err != nil || !isExport {
+		return out, err
+	}
+	cfg := *opts.Config
+	cfg.Root.Spec = nil // they are there
+	if out.Epoch, err = ChangeRoot(ctx, &cfg, &RootChange{}, log); err != nil {
+		return nil, fmt.Errorf("%s is whole, but the export is not void: run coffer root reseal: %w", opts.Config.Data, err)
+	}
+	return out, nil
+}
+
+// restoreWith is Restore with the root of a directory that is locked, or of an export.
+func restoreWith(ctx context.Context, opts *RestoreOptions, isExport bool, log *slog.Logger) (_ *Restored, err error) {
+	root, err := OpenBackupRoot(ctx, opts.RootFrom, &opts.Config.Root, opts.Exported, log)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +111,7 @@ func Restore(ctx context.Context, opts *RestoreOptions, log *slog.Logger) (_ *Re
 		return nil, fmt.Errorf("the root of trust in %s is of epoch %d, and the backup of %d: it is an old copy", opts.RootFrom, out.Epoch, out.BackupEpoch)
 	}
 
-	s := &Stack{Dir: opts.Data, log: log}
+	s := &Stack{Dir: opts.Config.Data, log: log}
 	closed := false
 	defer func() {
 		if !closed {
@@ -105,8 +127,13 @@ func Restore(ctx context.Context, opts *RestoreOptions, log *slog.Logger) (_ *Re
 	if err := s.noteRestore(ctx, b, opts, out); err != nil {
 		return nil, fmt.Errorf("record the restore: %w", err)
 	}
-	if err := copyRoot(filepath.Join(opts.RootFrom, rootDir), filepath.Join(opts.Data, rootDir)); err != nil {
-		return nil, fmt.Errorf("copy the root of trust: %w", err)
+	if isExport {
+		err = PutRoot(ctx, opts.Config.Data, root.epoch, &opts.Config.Root)
+	} else {
+		err = copyRoot(filepath.Join(opts.RootFrom, rootDir), filepath.Join(opts.Config.Data, rootDir))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("put the root of trust in place: %w", err)
 	}
 	closed = true
 	lock := s.closers[0]
@@ -116,15 +143,15 @@ func Restore(ctx context.Context, opts *RestoreOptions, log *slog.Logger) (_ *Re
 	}
 	defer func() { err = errors.Join(err, lock()) }()
 	st := stamp{Coffer: "data directory", Format: b.Manifest.Format, DevClock: b.Manifest.DevClock}
-	if err := st.write(opts.Data); err != nil {
+	if err := st.write(opts.Config.Data); err != nil {
 		return nil, fmt.Errorf("stamp data directory: %w", err)
 	}
-	if err := os.Remove(filepath.Join(opts.Data, restoringFile)); err != nil {
+	if err := os.Remove(filepath.Join(opts.Config.Data, restoringFile)); err != nil {
 		return nil, err
 	}
 	if opts.MoveRoot {
 		if err := eraseRoot(filepath.Join(opts.RootFrom, rootDir), rand.Reader); err != nil {
-			return nil, fmt.Errorf("%s is whole, but the root of trust in %s could not be erased: %w", opts.Data, opts.RootFrom, err)
+			return nil, fmt.Errorf("%s is whole, but the root of trust in %s could not be erased: %w", opts.Config.Data, opts.RootFrom, err)
 		}
 	}
 	return out, nil
@@ -182,7 +209,7 @@ func (s *Stack) noteRestore(ctx context.Context, b *backup.Backup, opts *Restore
 		return err
 	}
 	s.onClose(func() error { return s.Trail.Close(context.Background()) })
-	call := authz.NewGate(s.Trail).Begin(operator(opts.Account, opts.Region), authz.Operation{Source: "coffer", Name: "RestoreBackup", Service: true})
+	call := authz.NewGate(s.Trail).Begin(operator(opts.Config.Account, opts.Config.Region), authz.Operation{Source: "coffer", Name: "RestoreBackup", Service: true})
 	call.Param("backup", b.Name)
 	call.Param("created", b.Created())
 	call.Param("backupEpoch", int64(out.BackupEpoch))
@@ -202,9 +229,9 @@ func (s *Stack) noteRestore(ctx context.Context, b *backup.Backup, opts *Restore
 	}
 	s.Identity = identity.New(identity.Config{Meta: s.Meta, Now: s.Clock.Now, Log: s.log})
 	defer func() { err = errors.Join(err, s.Identity.Close(ctx)) }()
-	k, err := s.Identity.RootKey(ctx, opts.Account)
+	k, err := s.Identity.RootKey(ctx, opts.Config.Account)
 	if errors.Is(err, identity.ErrNoAccessKey) || errors.Is(err, identity.ErrNoAccount) {
-		s.log.Warn("no credentials are written: the backup holds no root access key of the account", "account", opts.Account)
+		s.log.Warn("no credentials are written: the backup holds no root access key of the account", "account", opts.Config.Account)
 		return nil
 	}
 	if err != nil {
