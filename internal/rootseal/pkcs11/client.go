@@ -93,8 +93,8 @@ func (c *client) open(ctx context.Context) error {
 	return nil
 }
 
-// ask asks the running helper. When the answer does not come, or ends the session,
-// the helper is killed: what a request that was cut has done is not known.
+// ask asks the running helper. When the answer does not come, or the token failed,
+// the helper is killed, and the next call has another one.
 func (c *client) ask(ctx context.Context, r *Request) (*Answer, error) {
 	c.number++
 	r.Number = c.number
@@ -121,8 +121,8 @@ func (c *client) ask(ctx context.Context, r *Request) (*Answer, error) {
 		return nil, fmt.Errorf("%w: %w", ErrHelper, err)
 	}
 	err = statusError(a)
-	if errors.Is(err, errLost) {
-		c.Close()
+	if a.Status == StatusLost || a.Status == StatusFailed {
+		c.Close() // modules that lost their device say so in many ways
 	}
 	return a, err
 }
