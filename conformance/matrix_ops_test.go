@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"strings"
 	"testing"
 
 	"coffer/internal/opsapi"
@@ -44,6 +45,15 @@ var opsRows = []row{
 	backupRow("GetBackupPage", "backups/page", `{"id":"none","page":1}`),
 	backupRow("GetBackupFiles", "backups/files", `{"id":"none","page":1,"names":[]}`),
 	backupRow("EndBackup", "backups/end", `{"id":"none"}`),
+	shredRow("PreviewShred", "preview", "DescribeKey", ""),
+	shredRow("GetShred", "get", "DescribeKey", ""),
+	shredRow("ShredSubject", "schedule", "ScheduleKeyDeletion", `,"days":7`),
+	shredRow("CancelShred", "cancel", "CancelKeyDeletion", "", func(m *matrix, body string) {
+		m.server.admin("POST", "shreds/schedule", strings.TrimSuffix(body, "}")+`,"days":7}`)
+	}),
+	shredRow("DisableSubject", "disable", "DisableKey", ""),
+	shredRow("EnableSubject", "enable", "EnableKey", ""),
+	shredRow("ShredNow", "now", "ScheduleKeyDeletion", ""),
 	{operation: "IssueSession", rootOnly: true, foreign: "NoSuchEntity", make: func(*matrix) (wire, []right) {
 		user := "arn:aws:iam::" + homeAccount + ":user/helper"
 		return wire{service: "coffer", method: "POST", target: opsapi.Prefix + "sessions", body: `{"principal":"` + user + `"}`},
@@ -54,6 +64,34 @@ var opsRows = []row{
 		return wire{service: "coffer", method: "GET", target: opsapi.Prefix + "decisions/" + id},
 			[]right{{"coffer:ExplainDecision", "arn:aws:coffer:us-east-1:" + homeAccount + ":decision/" + id}}
 	}},
+}
+
+// shredRow returns the row of an operation on a subject, which takes a right on the
+// subject and its like on the key. before prepares the subject.
+func shredRow(operation, path, kms, more string, before ...func(m *matrix, body string)) row {
+	return row{operation: operation, make: func(m *matrix) (wire, []right) {
+		key := m.shredKey("alice")
+		body := `{"key":"` + key + `","name":"subject","value":"alice"` + more + `}`
+		for _, f := range before {
+			f(m, body)
+		}
+		return wire{service: "coffer", method: "POST", target: opsapi.Prefix + "shreds/" + path, body: body},
+			[]right{{"kms:" + kms, key}, {"coffer:" + operation, subjectARN(key, "alice")}}
+	}}
+}
+
+// subjectARN is a subject in policies.
+func subjectARN(key, value string) string {
+	return strings.Replace(key, ":kms:", ":coffer:", 1) + "/subject/subject/" + value
+}
+
+// shredKey makes a key that shreds by subject, and a subject of it.
+func (m *matrix) shredKey(value string) string {
+	m.Helper()
+	var out struct{ KeyMetadata struct{ Arn string } }
+	m.rootKMS("CreateKey", map[string]any{"Tags": []any{map[string]string{"TagKey": "coffer:shred-by", "TagValue": "subject"}}}, &out)
+	m.rootKMS("GenerateDataKey", map[string]any{"KeyId": out.KeyMetadata.Arn, "KeySpec": "AES_256", "EncryptionContext": map[string]string{"subject": value}}, nil)
+	return out.KeyMetadata.Arn
 }
 
 // backupRow is the row of an operation on a backup that is under way: on none here.
