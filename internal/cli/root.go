@@ -65,6 +65,7 @@ type rootArgs struct {
 	root   config.Root
 	asJSON bool
 	cfg    *config.Server
+	shares *shareWriter
 }
 
 func (e *environment) rootArgs(fs *pflag.FlagSet) *rootArgs {
@@ -88,15 +89,27 @@ func (e *environment) parseRoot(a *rootArgs, fs *pflag.FlagSet, args []string, p
 		return e.misuse("root", err), false
 	}
 	a.root.Ask = e.ask()
-	a.root.Print = e.show
+	a.shares = &shareWriter{e: e, beside: a.asJSON}
+	a.root.Print = a.shares.print
 	a.cfg = checkConfig(a.data)
 	a.cfg.Root = a.root
 	return exitOK, true
 }
 
-// show prints the shares of a root or an export.
-func (e *environment) show(text string) error {
-	_, err := fmt.Fprint(e.stdout, text)
+// A shareWriter prints the shares of a root or an export on standard output, or
+// beside it if that is one JSON object.
+type shareWriter struct {
+	e      *environment
+	beside bool
+	mark   string // before what else is printed, so that the shares stay a file of shares
+}
+
+func (w *shareWriter) print(text string) error {
+	out := w.e.stderr
+	if !w.beside {
+		out, w.mark = w.e.stdout, "# "
+	}
+	_, err := fmt.Fprint(out, text)
 	return err
 }
 
@@ -125,7 +138,7 @@ func (e *environment) changed(a *rootArgs, epoch uint64) int {
 	if a.asJSON {
 		err = e.printJSON(newEpoch{epoch})
 	} else {
-		_, err = fmt.Fprintf(e.stdout, "Epoch %d is the root of trust now. Exports of earlier epochs are void: destroy them.\n", epoch)
+		_, err = fmt.Fprintf(e.stdout, "%sEpoch %d is the root of trust now. Exports of earlier epochs are void: destroy them.\n", a.shares.mark, epoch)
 	}
 	if err != nil {
 		return e.failed("root", err)
@@ -138,10 +151,6 @@ func (e *environment) change(ctx context.Context, a *rootArgs, c *server.RootCha
 	log, err := logger(e.stderr, a.cfg)
 	if err != nil {
 		return e.misuse("root", err)
-	}
-	if a.asJSON && a.cfg.Root.Print != nil {
-		// One object on standard output: the shares go beside it.
-		a.cfg.Root.Print = func(text string) error { _, err := fmt.Fprint(e.stderr, text); return err }
 	}
 	epoch, err := server.ChangeRoot(ctx, a.cfg, c, log)
 	if err != nil {
@@ -234,9 +243,6 @@ coffer root export /mnt/vault/coffer-root --shares 2/3`)
 		return e.misuse("root", err)
 	}
 	secrets := &config.Root{PassphraseFile: *file, Ask: a.root.Ask, Print: a.root.Print}
-	if a.asJSON {
-		secrets.Print = func(text string) error { _, err := fmt.Fprint(e.stderr, text); return err }
-	}
 	epoch, err := server.ExportRoot(ctx, a.cfg, fs.Arg(0), *shares, secrets, log)
 	if err != nil {
 		return e.rootFailed(err, a.cfg)
@@ -244,7 +250,7 @@ coffer root export /mnt/vault/coffer-root --shares 2/3`)
 	if a.asJSON {
 		err = e.printJSON(newEpoch{epoch})
 	} else {
-		_, err = fmt.Fprintf(e.stdout, "%s holds the root of trust of epoch %d, and is void from epoch %d on.\n", fs.Arg(0), epoch, epoch+1)
+		_, err = fmt.Fprintf(e.stdout, "%s%s holds the root of trust of epoch %d, and is void from epoch %d on.\n", a.shares.mark, fs.Arg(0), epoch, epoch+1)
 	}
 	if err != nil {
 		return e.failed("root", err)

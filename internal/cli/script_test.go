@@ -27,7 +27,6 @@ import (
 //	flip GLOB          change the byte in the middle of the one file that matches
 //	remove PATH        remove it and what is in it
 //	rename OLD NEW     rename it
-//	filter PATH REGEXP keep the lines of a file that match
 //	grep PATH TEXT     TEXT is in a file there; ! before it: is in none
 //	exists PATH        it is there; ! before it: is not
 //
@@ -178,8 +177,6 @@ func (s *script) do(verb, rest string, want bool) {
 		if err := os.Rename(from, to); err != nil {
 			s.failf("%v", err)
 		}
-	case "filter":
-		s.filter(rest)
 	case "grep":
 		s.grep(rest, want)
 	case "exists":
@@ -188,25 +185,6 @@ func (s *script) do(verb, rest string, want bool) {
 		}
 	default:
 		s.failf("no command is called %q", verb)
-	}
-}
-
-// filter keeps the lines of a file that match.
-func (s *script) filter(rest string) {
-	name, pattern, _ := strings.Cut(rest, " ")
-	b, err := os.ReadFile(name)
-	if err != nil {
-		s.failf("%v", err)
-	}
-	re := regexp.MustCompile(pattern)
-	var kept bytes.Buffer
-	for line := range bytes.Lines(b) {
-		if re.Match(line) {
-			kept.Write(line)
-		}
-	}
-	if err := os.WriteFile(name, kept.Bytes(), 0o600); err != nil {
-		s.failf("%v", err)
 	}
 }
 

@@ -72,7 +72,8 @@ coffer init --root file,file:/mnt/other/coffer-root`)
 	if err != nil {
 		return e.misuse("init", err)
 	}
-	cfg.Root.Spec, cfg.Root.Print = *spec, e.show
+	shares := &shareWriter{e: e}
+	cfg.Root.Spec, cfg.Root.Print = *spec, shares.print
 	err = server.Init(ctx, cfg, log)
 	if errors.Is(err, server.ErrRootSpec) {
 		return e.misuse("init", err)
@@ -80,7 +81,7 @@ coffer init --root file,file:/mnt/other/coffer-root`)
 	if err != nil {
 		return e.failed("init", explain(err, cfg))
 	}
-	fmt.Fprintf(e.stdout, "%s is ready. Its root access key is in %s/credentials.\n", cfg.Data, cfg.Data)
+	fmt.Fprintf(e.stdout, "%s%s is ready. Its root access key is in %s/credentials.\n", shares.mark, cfg.Data, cfg.Data)
 	return exitOK
 }
 
