@@ -6,10 +6,12 @@ export GOFLAGS := -trimpath
 ARGS ?=
 FUZZTIME ?= 60s
 CASES ?= 10000000
+KEYS ?= 1000000
+SUBJECTS ?= 10000000
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: build run test check unit clients conformance model tools bench fuzz soak clean
+.PHONY: build run test check unit clients conformance model tools bench scale fuzz soak clean
 
 build: ## build bin/coffer, and bin/coffer-pkcs11 if there is a C compiler
 	go build -o bin/coffer ./cmd/coffer
@@ -53,6 +55,9 @@ model: ## every interleaving of an epoch change, within the wider bounds: minute
 
 bench: build ## the performance table of docs/performance.md
 	./bin/coffer bench --table --server ./bin/coffer $(ARGS)
+
+scale: ## a million keys, KEYS and SUBJECTS say how many: memory, cold use, shreds
+	go test -count=1 -timeout 0 -run '^TestScale$$' -v ./internal/server -scale.keys $(KEYS) -scale.subjects $(SUBJECTS)
 
 fuzz: ## every fuzz test for FUZZTIME each, and CASES random decisions compared
 	scripts/fuzz.sh $(FUZZTIME)

@@ -29,6 +29,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"coffer/internal/durable"
 	"coffer/internal/rootseal"
@@ -329,14 +331,8 @@ func (s *Store) write(ctx context.Context, e *rootseal.Epoch) error {
 	if err := s.fsys.SyncDir(s.dir); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.Frontiers)) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		r := record{kind: kindFrontier, epoch: e.Number, name: name, body: e.Frontiers[name]}
-		if err := s.create(r, frontierPrefix+name); err != nil {
-			return err
-		}
+	if err := s.writeFrontiers(ctx, e); err != nil {
+		return err
 	}
 	if err := s.create(record{kind: kindHead, epoch: e.Number, body: e.Head}, headName); err != nil {
 		return err
@@ -376,21 +372,82 @@ func (s *Store) create(r record, file string) error {
 	return durable.CreateFile(s.fsys, s.path(r.epoch, file), data, 0o600)
 }
 
-// verify reads an epoch back, from the device where that is possible, and
-// compares it with e.
+// writers is how many frontiers are written at a time: a file system makes the syncs
+// of several files in one go. Few are written in order.
+const writers = 16
+
+// writeFrontiers writes the frontiers of a new epoch, each synced.
+func (s *Store) writeFrontiers(ctx context.Context, e *rootseal.Epoch) error {
+	names := slices.Sorted(maps.Keys(e.Frontiers))
+	return each(ctx, names, func(name string) error {
+		return s.create(record{kind: kindFrontier, epoch: e.Number, name: name, body: e.Frontiers[name]}, frontierPrefix+name)
+	})
+}
+
+// each calls fn for every name, several at a time if there are many, until one fails.
+func each(ctx context.Context, names []string, fn func(string) error) error {
+	if len(names) <= writers {
+		for _, name := range names {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := fn(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(names) {
+					return
+				}
+				if err := fn(names[i]); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// verify reads a new epoch back, from the device where that is possible, and compares
+// it with e. The frontiers of older epochs were read back when they were written.
 func (s *Store) verify(ctx context.Context, e *rootseal.Epoch) error {
-	got, err := s.load(ctx, e.Number, durable.ReadDevice)
+	all, err := s.scan()
 	if err != nil {
 		return fmt.Errorf("read back: %w", err)
 	}
-	defer clear(got.Root[:])
-	same := got.Root == e.Root && bytes.Equal(got.Head, e.Head)
-	for name, want := range e.Frontiers {
-		frontier, ok := got.Frontiers[name]
-		same = same && ok && bytes.Equal(frontier, want)
+	if !slices.Contains(completeOf(all), e.Number) {
+		return fmt.Errorf("read back: %w", rootseal.ErrNoRoot)
 	}
-	if !same {
+	root, err := s.readRoot(e.Number)
+	defer clear(root[:])
+	if err != nil {
+		return fmt.Errorf("read back: %w", err)
+	}
+	head, err := s.readSealed(e.Number, kindHead, "", durable.ReadDevice)
+	if err != nil {
+		return fmt.Errorf("read back: %w", err)
+	}
+	if root != e.Root || !bytes.Equal(head, e.Head) {
 		return fmt.Errorf("read back: %w: not what was written", rootseal.ErrDamaged)
 	}
-	return nil
+	return each(ctx, slices.Sorted(maps.Keys(e.Frontiers)), func(name string) error {
+		got, err := s.readSealed(e.Number, kindFrontier, name, durable.ReadDevice)
+		if err == nil && !bytes.Equal(got, e.Frontiers[name]) {
+			err = fmt.Errorf("%w: not what was written", rootseal.ErrDamaged)
+		}
+		if err != nil {
+			return fmt.Errorf("read back: %w", err)
+		}
+		return nil
+	})
 }
