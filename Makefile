@@ -57,7 +57,7 @@ bench: build ## the performance table of docs/performance.md
 	./bin/coffer bench --table --server ./bin/coffer $(ARGS)
 
 scale: ## a million keys, KEYS and SUBJECTS say how many: memory, cold use, shreds
-	go test -count=1 -timeout 0 -run '^TestScale$$' -v ./internal/server -scale.keys $(KEYS) -scale.subjects $(SUBJECTS)
+	go test -count=1 -timeout 0 -run '^TestScale$$' -v ./internal/key -scale.keys $(KEYS) -scale.subjects $(SUBJECTS)
 
 fuzz: ## every fuzz test for FUZZTIME each, and CASES random decisions compared
 	scripts/fuzz.sh $(FUZZTIME)

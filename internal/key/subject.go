@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -211,15 +210,7 @@ func (k *Keys) subject(ctx context.Context, key *Key, value string, create bool)
 		return err
 	})
 	if errors.Is(err, ErrSubjectNotFound) && create {
-		if err := k.makeSubject(ctx, key, at, value); err != nil {
-			return openSubject{}, err
-		}
-		// Not cached: a change may have come between.
-		err = k.meta.View(ctx, func(r meta.Reader) (err error) {
-			s, err = k.openSubject(r, at)
-			return err
-		})
-		return s, err
+		return k.makeSubject(ctx, key, at, value)
 	}
 	if err != nil {
 		return openSubject{}, err
@@ -291,17 +282,19 @@ func getSubject(r meta.Reader, at subjectAt) (*subjectRow, error) {
 	return row, err
 }
 
-// makeSubject makes the key of a subject, unless another call was faster.
-func (k *Keys) makeSubject(ctx context.Context, key *Key, at subjectAt, value string) error {
+// makeSubject makes the key of a subject, unless another call was faster. It caches
+// nothing: a change may come between.
+func (k *Keys) makeSubject(ctx context.Context, key *Key, at subjectAt, value string) (s openSubject, err error) {
 	var secret Secret
 	defer secret.Wipe()
-	if _, err := io.ReadFull(k.rand, secret[:]); err != nil {
-		return fmt.Errorf("draw the key of a subject: %w", err)
+	if err := k.draw(secret[:]); err != nil {
+		return s, err
 	}
 	k.epochs.RLock()
 	defer k.epochs.RUnlock()
-	return k.meta.Update(ctx, func(tx meta.Txn) error {
-		if _, err := getSubject(tx, at); !errors.Is(err, ErrSubjectNotFound) {
+	err = k.meta.Update(ctx, func(tx meta.Txn) error {
+		s, err = k.openSubject(tx, at)
+		if !errors.Is(err, ErrSubjectNotFound) {
 			return err
 		}
 		// So that no subject is made below a key that is going.
@@ -309,7 +302,7 @@ func (k *Keys) makeSubject(ctx context.Context, key *Key, at subjectAt, value st
 		if err != nil {
 			return err
 		}
-		if err := owner.key(key.Ref).Usable(); err != nil {
+		if err := k.current(owner.key(key.Ref)).Usable(); err != nil {
 			return err
 		}
 		row := subjectRow{Name: key.ShredBy, Value: value, Created: k.now().UnixNano()}
@@ -320,8 +313,14 @@ func (k *Keys) makeSubject(ctx context.Context, key *Key, at subjectAt, value st
 		if err != nil {
 			return err
 		}
+		s = openSubject{Enabled, secret}
 		return putRow(tx, at.row(rowSubject), &row)
 	})
+	if err != nil {
+		s.secret.Wipe()
+		return openSubject{}, err
+	}
+	return s, nil
 }
 
 // owner returns the key of a subject, without reading it.
