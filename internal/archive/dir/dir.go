@@ -37,7 +37,7 @@ type Store struct {
 
 	mu    sync.Mutex
 	dirty map[string]bool // directories with names that are not durable yet
-	made  map[string]bool // directories that this store has made durable
+	made  map[string]bool // directories that are there
 }
 
 var _ archive.Store = (*Store)(nil)
@@ -75,17 +75,27 @@ func (s *Store) removeStale() {
 	}
 }
 
-// mkdir makes a directory and what is missing above it, once.
+// mkdir makes a directory below that of the store, and what is missing between. They
+// are durable after the next Sync, also if they were there: an earlier process may
+// have died before it synced them.
 func (s *Store) mkdir(dir string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.made[dir] {
+	return s.mkdirLocked(dir)
+}
+
+func (s *Store) mkdirLocked(dir string) error {
+	if dir == s.dir || s.made[dir] {
 		return nil
 	}
-	if err := durable.MkdirAll(s.fsys, dir, 0o700); err != nil {
+	parent := filepath.Dir(dir)
+	if err := s.mkdirLocked(parent); err != nil {
 		return err
 	}
-	s.made[dir] = true
+	if err := s.fsys.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	s.made[dir], s.dirty[parent] = true, true
 	return nil
 }
 
