@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
@@ -404,5 +405,70 @@ func TestExternalKeyStoreEndpoints(t *testing.T) {
 			XksProxyConnectivity: kmstypes.XksProxyConnectivityTypePublicEndpoint, XksProxyUriEndpoint: aws.String(endpoint), XksProxyUriPath: aws.String("/kms/xks/v1"),
 			XksProxyAuthenticationCredential: &kmstypes.XksProxyAuthenticationCredentialType{AccessKeyId: aws.String(xksOldID), RawSecretAccessKey: aws.String(xksOld)}})
 		wantCode(t, "CreateCustomKeyStore at "+endpoint, err, want)
+	}
+}
+
+// TestExternalKeyStoreOnCommonListener has the proxy beside the other APIs, and signs with
+// AWS's own signer.
+func TestExternalKeyStoreOnCommonListener(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "xks.yaml")
+	writeXKS(t, file, xksOldID, xksOld)
+	s := start(t, "--xks", file)
+	if _, err := s.iam().CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String("aws-kms"),
+		AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	send := func(method, path, id, secret string) (int, string) {
+		t.Helper()
+		body := `{"requestMetadata":{"kmsRequestId":"x","kmsOperation":"KmsHealthCheck"}}`
+		if method == http.MethodGet {
+			body = ""
+		}
+		r, err := http.NewRequest(method, s.endpoint+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		if id != "" {
+			c := aws.Credentials{AccessKeyID: id, SecretAccessKey: secret}
+			if err := v4.NewSigner().SignHTTP(t.Context(), c, r, hexSHA256([]byte(body)), "kms-xks-proxy", "us-east-1", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	for _, tt := range []struct {
+		name, method, path, id, secret string
+		status                         int
+		want                           string
+	}{
+		{"health", "POST", "/prod/kms/xks/v1/health", xksOldID, xksOld, 200, `"healthStatus":"ACTIVE"`},
+		{"unsigned", "POST", "/prod/kms/xks/v1/health", "", "", 401, "AuthenticationFailedException"},
+		{"GET", "GET", "/prod/kms/xks/v1/health", "", "", 405, "MethodNotAllowed"},
+		{"signed GET", "GET", "/prod/kms/xks/v1/health", xksOldID, xksOld, 405, "MethodNotAllowed"},
+		{"credential that is not there", "POST", "/prod/kms/xks/v1/health", xksNewID, xksNew, 401, "AuthenticationFailedException"},
+		{"access key of IAM", "POST", "/prod/kms/xks/v1/health", s.keyID, s.secret, 401, "AuthenticationFailedException"},
+		{"another store", "POST", "/test/kms/xks/v1/health", xksOldID, xksOld, 404, "InvalidUriPathException"},
+		{"elsewhere unsigned", "POST", "/test/kms/xks/v1/health", "", "", 405, "<Error>"},
+	} {
+		if status, body := send(tt.method, tt.path, tt.id, tt.secret); status != tt.status || !strings.Contains(body, tt.want) {
+			t.Errorf("%s = %d %s; want %d %s", tt.name, status, body, tt.status, tt.want)
+		}
+	}
+	// A file that others can read keeps the server from starting.
+	if err := os.Chmod(file, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tryStart(t, filepath.Join(t.TempDir(), "data"), "--xks", file); err == nil || !strings.Contains(err.Error(), "mode 0600") {
+		t.Errorf("start with a file of mode 0640: %v", err)
 	}
 }
