@@ -23,6 +23,8 @@ type Manifest struct {
 	BlobBytes int64 `cbor:"10,keyasint"`
 	// Lost names the blobs that were missing or damaged where the backup was made.
 	Lost []string `cbor:"11,keyasint,omitempty"`
+	// Account manages the server.
+	Account string `cbor:"12,keyasint"`
 }
 
 var (

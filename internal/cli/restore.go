@@ -23,7 +23,6 @@ coffer restore --from s3://backups/coffer --backup 20261122T020000000Z-012345678
 	root := e.rootFlags(fs)
 	spec := fs.StringArray("root", nil, "parts of the root that is made of an export, `PART[,PART]...`, as in coffer init (default file)")
 	fs.BoolVar(&opts.MoveRoot, "move-root", false, "erase the root of trust in --root-from once the new directory is whole")
-	account := fs.String("account", checkConfig("").Account, "`ID` of the account that manages the server")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	if exit, ok := e.parse(fs, args, 0); !ok {
 		return exit
@@ -40,7 +39,7 @@ coffer restore --from s3://backups/coffer --backup 20261122T020000000Z-012345678
 		return e.misuse("restore", err)
 	}
 	cfg := checkConfig(*data)
-	cfg.Account, cfg.Root = *account, root.conf
+	cfg.Root = root.conf
 	cfg.Root.Spec = *spec
 	cfg.Root.Print = func(text string) error { _, err := fmt.Fprint(e.stderr, text); return err }
 	log, err := logger(e.stderr, cfg)

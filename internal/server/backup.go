@@ -31,7 +31,7 @@ import (
 )
 
 // newBackups returns the backups of a stack.
-func newBackups(s *Stack) (*backup.Backups, error) {
+func newBackups(s *Stack, account string) (*backup.Backups, error) {
 	codec, err := backupCodec(s.Root)
 	if err != nil {
 		return nil, err
@@ -42,6 +42,7 @@ func newBackups(s *Stack) (*backup.Backups, error) {
 			return backupset.Manifest{
 				Created: time.Now().UnixMilli(), Calendar: s.Clock.Now().UnixMilli(), StoreID: s.Root.StoreID(),
 				Epoch: s.Root.Epoch(), DevClock: s.stamp.DevClock, Format: s.stamp.Format,
+				Account: account,
 			}
 		},
 	}), nil

@@ -37,8 +37,8 @@ var ErrNotNew = errors.New("server: directory is not empty")
 type RestoreOptions struct {
 	From archive.Store
 	Name string // of the backup; the newest if empty
-	// Config names the directory to make, Data, which must be missing or empty, the
-	// account that manages the server, its region, and the secrets of the root.
+	// Config names the directory to make, Data, which must be missing or empty, and
+	// the secrets of the root.
 	Config *config.Server
 	// RootFrom is the data directory whose root of trust opens the backup, or an
 	// export of one. No server may have the directory open. The new one gets a copy
@@ -209,7 +209,7 @@ func (s *Stack) noteRestore(ctx context.Context, b *backup.Backup, opts *Restore
 		return err
 	}
 	s.onClose(func() error { return s.Trail.Close(context.Background()) })
-	call := authz.NewGate(s.Trail).Begin(operator(opts.Config.Account, opts.Config.Region), authz.Operation{Source: "coffer", Name: "RestoreBackup", Service: true})
+	call := authz.NewGate(s.Trail).Begin(operator(b.Manifest.Account, opts.Config.Region), authz.Operation{Source: "coffer", Name: "RestoreBackup", Service: true})
 	call.Param("backup", b.Name)
 	call.Param("created", b.Created())
 	call.Param("backupEpoch", int64(out.BackupEpoch))
@@ -229,9 +229,9 @@ func (s *Stack) noteRestore(ctx context.Context, b *backup.Backup, opts *Restore
 	}
 	s.Identity = identity.New(identity.Config{Meta: s.Meta, Now: s.Clock.Now, Log: s.log})
 	defer func() { err = errors.Join(err, s.Identity.Close(ctx)) }()
-	k, err := s.Identity.RootKey(ctx, opts.Config.Account)
+	k, err := s.Identity.RootKey(ctx, b.Manifest.Account)
 	if errors.Is(err, identity.ErrNoAccessKey) || errors.Is(err, identity.ErrNoAccount) {
-		s.log.Warn("no credentials are written: the backup holds no root access key of the account", "account", opts.Config.Account)
+		s.log.Warn("no credentials are written: the backup holds no root access key of the account", "account", b.Manifest.Account)
 		return nil
 	}
 	if err != nil {

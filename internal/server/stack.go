@@ -262,7 +262,7 @@ func (s *Stack) openDomains(ctx context.Context, cfg *config.Server) (err error)
 		return err
 	}
 	s.onClose(func() error { s.Objects.Close(); return nil })
-	if s.Backups, err = newBackups(s); err != nil {
+	if s.Backups, err = newBackups(s, cfg.Account); err != nil {
 		return err
 	}
 	s.onClose(func() error { s.Backups.Close(); return nil })
