@@ -52,7 +52,7 @@ func TestSignVerify(t *testing.T) {
 	}
 }
 
-// TestEveryByte alters, removes and doubles each byte of a receipt.
+// TestEveryByte alters each byte of a receipt, and removes, doubles and ends with some.
 func TestEveryByte(t *testing.T) {
 	b, err := Sign(sample(), &seed)
 	if err != nil {
@@ -70,10 +70,11 @@ func TestEveryByte(t *testing.T) {
 		}
 	}
 	for i := range b {
-		for _, c := range []byte{b[i] ^ 1, b[i] ^ 0x20, b[i] ^ 0x80, ' ', '"', '0', 0} {
-			altered := bytes.Clone(b)
-			altered[i] = c
-			refused("altered", i, altered)
+		altered := bytes.Clone(b)
+		altered[i] ^= 1
+		refused("altered", i, altered)
+		if i%5 > 0 {
+			continue
 		}
 		refused("removed", i, append(bytes.Clone(b[:i]), b[i+1:]...))
 		refused("doubled", i, append(append(bytes.Clone(b[:i+1]), b[i]), b[i+1:]...))
