@@ -35,14 +35,13 @@ type shredState struct {
 
 // A shredding is one run of coffer shred.
 type shredding struct {
-	e      *environment
-	c      *client
-	flags  *clientFlags
-	in     shred.Input
-	window time.Duration
-	isNow  bool
-	yes    bool
-	file   string // of the receipt; empty for none
+	e     *environment
+	c     *client
+	flags *clientFlags
+	in    shred.Input
+	isNow bool
+	yes   bool
+	file  string // of the receipt; empty for none
 }
 
 // maxShredDays bounds the waiting period that is asked for; the server says what is
