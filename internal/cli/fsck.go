@@ -54,6 +54,9 @@ coffer fsck --data /var/lib/coffer --deep --repair --json`)
 	if err != nil {
 		return e.misuse("fsck", err)
 	}
+	if err := harden(&cfg.Root, log); err != nil {
+		return e.failed("fsck", err)
+	}
 	bar := newProgress(e.stderr)
 	opts.Progress = bar.show
 	report := fsckReport{Findings: []server.CheckFinding{}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -66,6 +67,7 @@ type rootArgs struct {
 	asJSON bool
 	cfg    *config.Server
 	shares *shareWriter
+	log    *slog.Logger
 }
 
 func (e *environment) rootArgs(fs *pflag.FlagSet) *rootArgs {
@@ -93,6 +95,13 @@ func (e *environment) parseRoot(a *rootArgs, fs *pflag.FlagSet, args []string, p
 	a.root.Print = a.shares.print
 	a.cfg = checkConfig(a.data)
 	a.cfg.Root = a.root
+	var err error
+	if a.log, err = logger(e.stderr, a.cfg); err != nil {
+		return e.misuse("root", err), false
+	}
+	if err := harden(&a.root, a.log); err != nil {
+		return e.failed("root", err), false
+	}
 	return exitOK, true
 }
 
@@ -148,11 +157,7 @@ func (e *environment) changed(a *rootArgs, epoch uint64) int {
 
 // change runs a command that makes a new epoch.
 func (e *environment) change(ctx context.Context, a *rootArgs, c *server.RootChange) int {
-	log, err := logger(e.stderr, a.cfg)
-	if err != nil {
-		return e.misuse("root", err)
-	}
-	epoch, err := server.ChangeRoot(ctx, a.cfg, c, log)
+	epoch, err := server.ChangeRoot(ctx, a.cfg, c, a.log)
 	if err != nil {
 		return e.rootFailed(err, a.cfg)
 	}
@@ -238,12 +243,8 @@ coffer root export /mnt/vault/coffer-root --shares 2/3`)
 	if *file != "" && *shares != "" {
 		return e.misuse("root", errors.New("an export has a passphrase or shares, not both"))
 	}
-	log, err := logger(e.stderr, a.cfg)
-	if err != nil {
-		return e.misuse("root", err)
-	}
 	secrets := &config.Root{PassphraseFile: *file, Ask: a.root.Ask, Print: a.root.Print}
-	epoch, err := server.ExportRoot(ctx, a.cfg, fs.Arg(0), *shares, secrets, log)
+	epoch, err := server.ExportRoot(ctx, a.cfg, fs.Arg(0), *shares, secrets, a.log)
 	if err != nil {
 		return e.rootFailed(err, a.cfg)
 	}
@@ -273,13 +274,9 @@ coffer root import /mnt/other/coffer-root --root file,passphrase`)
 	if fs.NArg() == 0 {
 		return e.misuse("root", errors.New("import needs FROM: an export or a directory"))
 	}
-	log, err := logger(e.stderr, a.cfg)
-	if err != nil {
-		return e.misuse("root", err)
-	}
 	a.cfg.Root.Spec = *spec
 	secrets := &config.Root{PassphraseFile: *file, ShareFiles: *shares, PINFile: a.root.PINFile, TPMAuthFile: a.root.TPMAuthFile, Ask: a.root.Ask}
-	epoch, err := server.ImportRoot(ctx, a.cfg, fs.Arg(0), secrets, log)
+	epoch, err := server.ImportRoot(ctx, a.cfg, fs.Arg(0), secrets, a.log)
 	if err != nil {
 		return e.rootFailed(err, a.cfg)
 	}
@@ -322,11 +319,7 @@ coffer root status --json`)
 	if exit, ok := e.parseRoot(a, fs, args, 0); !ok {
 		return exit
 	}
-	log, err := logger(e.stderr, a.cfg)
-	if err != nil {
-		return e.misuse("root", err)
-	}
-	st, err := server.RootStatus(ctx, a.cfg, log)
+	st, err := server.RootStatus(ctx, a.cfg, a.log)
 	if err != nil {
 		return e.rootFailed(err, a.cfg)
 	}

@@ -49,13 +49,24 @@ COFFER_ROOT_ACCESS_KEY_ID=AKIA... COFFER_ROOT_SECRET_ACCESS_KEY=... coffer serve
 	if err != nil {
 		return e.misuse("serve", err)
 	}
-	if err := server.Harden(); err != nil {
-		log.Warn("core dumps could not be turned off", "error", err)
+	if err := harden(&cfg.Root, log); err != nil {
+		return e.failed("serve", err)
 	}
 	if err := server.Run(ctx, cfg, e.stdout, log); err != nil {
 		return e.failed("serve", explain(err, cfg))
 	}
 	return exitOK
+}
+
+// harden protects the memory of a command that opens a root of trust.
+func harden(root *config.Root, log *slog.Logger) error {
+	if err := server.Harden(); err != nil {
+		log.Warn("core dumps could not be turned off", "error", err)
+	}
+	if root.LockMemory {
+		return server.LockMemory()
+	}
+	return nil
 }
 
 func initialize(ctx context.Context, e *environment, args []string) int {
@@ -73,6 +84,9 @@ coffer init --root file,file:/mnt/other/coffer-root`)
 		return e.misuse("init", err)
 	}
 	shares := &shareWriter{e: e}
+	if err := harden(&cfg.Root, log); err != nil {
+		return e.failed("init", err)
+	}
 	cfg.Root.Spec, cfg.Root.Print = *spec, shares.print
 	err = server.Init(ctx, cfg, log)
 	if errors.Is(err, server.ErrRootSpec) {

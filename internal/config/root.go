@@ -17,6 +17,8 @@ type Root struct {
 	ShareFiles     []string
 	PINFile        string
 	TPMAuthFile    string
+	// LockMemory keeps the memory of the process out of swap.
+	LockMemory bool
 	// PKCS11Helper is the path of coffer-pkcs11; empty means beside the program.
 	PKCS11Helper string
 
@@ -41,6 +43,7 @@ func (r *Root) Flags(fs *pflag.FlagSet) {
 	fs.StringVar(&r.PINFile, "root-pin-file", "", "`file` with the PIN of the HSM that is a part of the root")
 	fs.StringVar(&r.TPMAuthFile, "root-tpm-auth-file", "", "`file` with the authorization of the TPM's owner, if it has one")
 	fs.StringVar(&r.PKCS11Helper, helperFlag, "", "`program` that loads the PKCS #11 module of the root's HSM (default: coffer-pkcs11 beside this program)")
+	fs.BoolVar(&r.LockMemory, lockFlag, false, "keep the memory of this process out of swap")
 }
 
 // rootFlags are the flags of Flags, and the systemd credentials that stand for
@@ -52,12 +55,15 @@ var rootFlags = map[string]string{
 	"root-tpm-auth-file":   "coffer.root-tpm-auth",
 }
 
-const helperFlag = "pkcs11-helper"
+const (
+	helperFlag = "pkcs11-helper"
+	lockFlag   = "lock-memory"
+)
 
 // Resolve fills the settings whose flags were not given from the environment.
 func (r *Root) Resolve(fs *pflag.FlagSet, getenv func(string) string) error {
 	names := slices.Collect(maps.Keys(rootFlags))
-	for _, name := range append(names, helperFlag) {
+	for _, name := range append(names, helperFlag, lockFlag) {
 		f := fs.Lookup(name)
 		if v := getenv(EnvName(name)); v != "" && !f.Changed {
 			if err := f.Value.Set(v); err != nil {
