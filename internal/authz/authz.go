@@ -127,7 +127,7 @@ func (g *Gate) ask(ctx context.Context, c *authn.Caller, a *Ask, explain bool) e
 	}
 	denied := e.denial(&d)
 	if explain && g.denied != nil {
-		denied.ID = g.denied.keep(c, &e.input, denied, e.context.snapshot())
+		denied.ID = g.denied.keep(e, denied)
 	}
 	return denied
 }
@@ -168,7 +168,7 @@ func (e *evaluation) gather(ctx context.Context, g *Gate, c *authn.Caller, a *As
 		in.RCPs = other.RCPs
 	}
 	e.context = requestContext{caller: c, ask: a, effective: e.effective, own: own, other: other, account: in.Account, gate: g}
-	e.context.action, e.context.known = policy.Lookup(a.Action)
+	e.context.action, _ = policy.Lookup(a.Action)
 	in.Context = &e.context
 	return nil
 }

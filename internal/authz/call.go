@@ -9,7 +9,6 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/awserr"
 	"coffer/internal/meta"
-	"coffer/internal/policy"
 	"coffer/internal/trail"
 )
 
@@ -96,15 +95,6 @@ func (c *Call) Resource(kind, arn, account string) {
 // Event returns the event of the call as it is so far, for reading. Once the call has
 // ended its ID and its time are those under which it is recorded.
 func (c *Call) Event() *trail.Event { return &c.event }
-
-// Authorize decides one action on one resource. It returns nil or a *Denied.
-func (c *Call) Authorize(ctx context.Context, action, resource, account string, conditions map[string][]string) error {
-	a := &Ask{Action: action, Resource: resource, Account: account}
-	if conditions != nil {
-		a.Keys = policy.MapContext(conditions)
-	}
-	return c.Ask(ctx, a)
-}
 
 // EventID returns the ID of the call's event once Record was called, else nothing.
 func (c *Call) EventID() string { return c.event.ID }

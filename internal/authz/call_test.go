@@ -276,15 +276,15 @@ func TestTrailFails(t *testing.T) {
 	})
 }
 
-func TestAuthorize(t *testing.T) {
+func TestAsk(t *testing.T) {
 	f := newFixture(t, nil)
 	call := f.Begin(root(account), read)
-	if err := call.Authorize(t.Context(), "s3:GetObject", "arn:aws:s3:::tour/a", account, nil); err != nil {
-		t.Errorf("Authorize for the owner = %v; want nil", err)
+	if err := call.Ask(t.Context(), &Ask{Action: "s3:GetObject", Resource: "arn:aws:s3:::tour/a", Account: account}); err != nil {
+		t.Errorf("Ask for the owner = %v; want nil", err)
 	}
-	err := call.Authorize(t.Context(), "s3:GetObject", "arn:aws:s3:::theirs/a", other, nil)
+	err := call.Ask(t.Context(), &Ask{Action: "s3:GetObject", Resource: "arn:aws:s3:::theirs/a", Account: other})
 	if _, ok := errors.AsType[*Denied](err); !ok {
-		t.Errorf("Authorize for another = %v; want a *Denied", err)
+		t.Errorf("Ask for another = %v; want a *Denied", err)
 	}
 }
 

@@ -28,7 +28,6 @@ type requestContext struct {
 	other     *organization.Chain // of the resource's account
 	account   string              // of the resource
 	action    *policy.CatalogAction
-	known     bool // the catalog holds the service
 	gate      *Gate
 }
 

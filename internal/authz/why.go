@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"coffer/internal/authn"
 	"coffer/internal/meta"
 	"coffer/internal/policy"
 )
@@ -108,24 +107,18 @@ func isID(s string) bool {
 
 // keep explains a denial and queues the explanation. It returns the authorization
 // ID, or nothing if no explanation is kept.
-func (x *explanations) keep(c *authn.Caller, in *policy.Input, d *Denied, keys map[string][]string) string {
+func (x *explanations) keep(of *evaluation, d *Denied) string {
 	now := x.now().UTC()
+	if d.Anonymous && !x.room(now) {
+		return ""
+	}
+	c, in := of.context.caller, &of.input
 	e := &Explanation{
 		ID: newID(now), Time: now.Truncate(time.Millisecond), Principal: d.Principal, Account: c.Account,
 		Action: in.Action, Resource: in.Resource, ResourceAccount: in.Account,
-		RequestID: c.RequestID, SourceIP: c.SourceIP, Message: d.Text(), Context: keys, Evaluation: policy.Explain(in),
+		RequestID: c.RequestID, SourceIP: c.SourceIP, Message: d.Text(), Context: of.context.snapshot(), Evaluation: policy.Explain(in),
 	}
 	x.mu.Lock()
-	if hour := now.Unix() / 3600; hour != x.hour {
-		x.hour, x.strangers = hour, 0
-	}
-	if d.Anonymous {
-		x.strangers++
-	}
-	if d.Anonymous && x.strangers > maxOfStrangers {
-		x.mu.Unlock()
-		return ""
-	}
 	x.waiting[e.ID] = e
 	x.mu.Unlock()
 	select {
@@ -134,6 +127,17 @@ func (x *explanations) keep(c *authn.Caller, in *policy.Input, d *Denied, keys m
 	case <-x.stop:
 		return ""
 	}
+}
+
+// room counts one more explanation to a stranger, and says whether it is kept.
+func (x *explanations) room(now time.Time) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if hour := now.Unix() / 3600; hour != x.hour {
+		x.hour, x.strangers = hour, 0
+	}
+	x.strangers++
+	return x.strangers <= maxOfStrangers
 }
 
 // run writes what is queued, and removes what is old.
