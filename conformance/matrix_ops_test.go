@@ -54,6 +54,9 @@ var opsRows = []row{
 	shredRow("DisableSubject", "disable", "DisableKey", ""),
 	shredRow("EnableSubject", "enable", "EnableKey", ""),
 	shredRow("ShredNow", "now", "ScheduleKeyDeletion", ""),
+	versionsRow("ListKeyContent", "content", "DescribeKey"),
+	versionsRow("PreviewKeyVersions", "preview", "DescribeKey"),
+	versionsRow("DestroyKeyVersions", "destroy", "ScheduleKeyDeletion"),
 	{operation: "IssueSession", rootOnly: true, foreign: "NoSuchEntity", make: func(*matrix) (wire, []right) {
 		user := "arn:aws:iam::" + homeAccount + ":user/helper"
 		return wire{service: "coffer", method: "POST", target: opsapi.Prefix + "sessions", body: `{"principal":"` + user + `"}`},
@@ -77,6 +80,16 @@ func shredRow(operation, path, kms, more string, before ...func(m *matrix, body 
 		}
 		return wire{service: "coffer", method: "POST", target: opsapi.Prefix + "shreds/" + path, body: body},
 			[]right{{"kms:" + kms, key}, {"coffer:" + operation, subjectARN(key, "alice")}}
+	}}
+}
+
+// versionsRow returns the row of an operation on the versions of a key that was rotated.
+func versionsRow(operation, path, kms string) row {
+	return row{operation: operation, make: func(m *matrix) (wire, []right) {
+		key := m.shredKey("alice")
+		m.rootKMS("RotateKeyOnDemand", map[string]any{"KeyId": key}, nil)
+		return wire{service: "coffer", method: "POST", target: opsapi.Prefix + "keyversions/" + path, body: `{"key":"` + key + `"}`},
+			[]right{{"kms:" + kms, key}, {"coffer:" + operation, strings.Replace(key, ":kms:", ":coffer:", 1)}}
 	}}
 }
 

@@ -46,6 +46,7 @@ var commands = []command{
 	{"root", "the root of trust", root},
 	{"account", "accounts of the server", account},
 	{"who-can", "who can really do X to Y", whoCan},
+	{"rewrap", "move objects to another key or its latest version", rewrap},
 	{"shred", "destroy a key, subject or object", shredKey},
 	{"verify", "check receipts", verify},
 	{"why", "explain one decision", why},

@@ -42,6 +42,14 @@ func (s *Service) DestroyNow(ctx context.Context, ref key.Ref, values ...string)
 	})
 }
 
+// DestroyVersionsNow destroys the versions of a key below one at once, and records what
+// Sweep does. Nobody is authorized: the caller has done so.
+func (s *Service) DestroyVersionsNow(ctx context.Context, ref key.Ref, below uint32) ([]key.Tombstone, error) {
+	return s.burying(ctx, func(ctx context.Context, buried key.Buried) ([]key.Tombstone, error) {
+		return s.keys.DestroyVersions(ctx, ref, below, buried)
+	})
+}
+
 // A grave names what a tombstone is of.
 type grave struct {
 	ref     key.Ref
@@ -62,6 +70,8 @@ func (s *Service) destruction(t *key.Tombstone) *authz.Call {
 	op := authz.Operation{Source: source, Name: "DeleteKey", ReadOnly: changes, Service: true}
 	if t.Subject != nil {
 		op.Source, op.Name = "coffer", "DeleteSubject" // AWS has no such thing
+	} else if t.Number != 0 && !t.IsMissing {
+		op.Source, op.Name = "coffer", "DeleteKeyVersion" // nor this
 	}
 	call := s.gate.Begin(
 		&authn.Caller{Type: authn.TypeAWSService, Account: t.Account, Region: t.Region, Service: "kms",

@@ -22,6 +22,7 @@
 //	s3w · until · bucket ID · esc(key) · seq  replaced wraps to be forgotten then
 //	s3d · esc(key ARN) · esc(part) · ...    what is, or was, under a KMS key or a part of it
 //	s3e                                     that s3d is complete
+//	s3f · esc(key ARN)                      materials of a KMS key that nothing may come under
 //	s3x · bucket ID                         deleted bucket whose uploads are to be removed
 //	s3y · bucket ID                         policy of a bucket
 //	s3k · account                           Block Public Access of an account

@@ -137,6 +137,9 @@ func index(txn meta.Txn, v *Version) error {
 	if v.IsMarker {
 		return nil
 	}
+	if err := admit(txn, &v.Content.Wrap); err != nil {
+		return err
+	}
 	for _, t := range v.Content.Targets() {
 		if !indexed(t) {
 			continue
@@ -166,6 +169,9 @@ func unindex(txn meta.Txn, v *Version) error {
 }
 
 func indexUpload(txn meta.Txn, b *Bucket, u *Upload) error {
+	if err := admit(txn, &u.Wrap); err != nil {
+		return err
+	}
 	if t := u.Wrap.Target(); indexed(t) {
 		return txn.Put(underUpload(t, b.ID, u), []byte(b.Name))
 	}
@@ -324,26 +330,31 @@ func EachUse(ctx context.Context, m meta.Store, target string, fn func(*Use) err
 // the versions that keep them for the recovery window.
 func (s *Store) ForgetWraps(ctx context.Context, target string) error {
 	return s.EachUse(ctx, target, func(u *Use) error {
-		if u.IsUpload || u.IsDamaged {
+		return s.forgetWraps(ctx, u, func(w *Wrap) bool { return IsWithin(w.Target(), target) })
+	})
+}
+
+// forgetWraps removes the replaced wraps of a use that are dead.
+func (s *Store) forgetWraps(ctx context.Context, u *Use, dead func(*Wrap) bool) error {
+	if u.IsUpload || u.IsDamaged {
+		return nil
+	}
+	return s.meta.Update(ctx, func(txn meta.Txn) error {
+		v, err := versionAt(txn, &Bucket{ID: u.id, Name: u.Bucket}, u.Key, u.seq)
+		if errors.Is(err, meta.ErrNotFound) {
 			return nil
 		}
-		return s.meta.Update(ctx, func(txn meta.Txn) error {
-			v, err := versionAt(txn, &Bucket{ID: u.id, Name: u.Bucket}, u.Key, u.seq)
-			if errors.Is(err, meta.ErrNotFound) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			kept := len(v.Content.Previous)
-			lineage := v.Content.Targets()
-			v.Content.Previous = slices.DeleteFunc(v.Content.Previous, func(p Replaced) bool { return IsWithin(p.Wrap.Target(), target) })
-			if len(v.Content.Previous) == kept {
-				return nil
-			}
-			v.Content.remember(lineage)
-			return put(txn, versionRow(u.id, u.Key, u.seq), v)
-		})
+		if err != nil {
+			return err
+		}
+		kept := len(v.Content.Previous)
+		lineage := v.Content.Targets()
+		v.Content.Previous = slices.DeleteFunc(v.Content.Previous, func(p Replaced) bool { return dead(&p.Wrap) })
+		if len(v.Content.Previous) == kept {
+			return nil
+		}
+		v.Content.remember(lineage)
+		return put(txn, versionRow(u.id, u.Key, u.seq), v)
 	})
 }
 

@@ -36,6 +36,7 @@ const (
 	rowReplaced = "s3w"
 	rowUnder    = "s3d"
 	rowIndexed  = "s3e"
+	rowRetired  = "s3f"
 	rowPolicy   = "s3y"
 	rowBlock    = "s3k"
 )

@@ -10,6 +10,7 @@ import (
 
 // shredOperations are the rows of package shred.
 func shredOperations() []Operation {
+	const exampleVersions = `{"key":"alias/customers"}`
 	const example = `{"key":"alias/customers","name":"subject","value":"alice"}`
 	return []Operation{
 		{"PreviewShred", http.MethodPost, "shreds/preview", withBody(example, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.Input) (*shred.Preview, error) {
@@ -32,6 +33,15 @@ func shredOperations() []Operation {
 		})},
 		{"ShredNow", http.MethodPost, "shreds/now", withBody(example, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.Input) (*shred.State, error) {
 			return h.cfg.Shred.ShredNow(ctx, c, in)
+		})},
+		{"ListKeyContent", http.MethodPost, "keyversions/content", withBody(exampleVersions, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.ContentInput) (*shred.KeyContent, error) {
+			return h.cfg.Shred.ListKeyContent(ctx, c, in)
+		})},
+		{"PreviewKeyVersions", http.MethodPost, "keyversions/preview", withBody(exampleVersions, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.VersionsInput) (*shred.Versions, error) {
+			return h.cfg.Shred.PreviewKeyVersions(ctx, c, in)
+		})},
+		{"DestroyKeyVersions", http.MethodPost, "keyversions/destroy", withBody(exampleVersions, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.VersionsInput) (*shred.Versions, error) {
+			return h.cfg.Shred.DestroyKeyVersions(ctx, c, in)
 		})},
 	}
 }

@@ -46,7 +46,9 @@ func begin(in *Input) (*evaluator, bool) {
 //
 // It is so for what can't be taken back and has no waiting period: nobody has the
 // right to it who was not given exactly that.
-func mustName(action []byte) bool { return string(action) == "coffer:shrednow" }
+func mustName(action []byte) bool {
+	return string(action) == "coffer:shrednow" || string(action) == "coffer:destroykeyversions"
+}
 
 // end gives e back and lets go of what it refers to.
 func (e *evaluator) end() {

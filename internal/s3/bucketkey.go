@@ -52,7 +52,13 @@ func (r *request) bucketKey(out *object.Sealing, keyID string) error {
 	keys.mu.Lock()
 	k := keys.live[id]
 	keys.mu.Unlock()
-	if k == nil || now.After(k.until) {
+	if k != nil && !r.mustDraw {
+		// A version of the KMS key that is destroyed takes its bucket keys along.
+		if r.mustDraw, err = r.s.objects.IsRetired(r.ctx, keyARN, k.blob); err != nil {
+			return err
+		}
+	}
+	if k == nil || r.mustDraw || now.After(k.until) {
 		k = &bucketKey{until: now.Add(bucketKeyLife)}
 		if k.secret, k.blob, k.keyARN, err = r.s.keys.NewDataKey(r.ctx, r.c, keyARN, out.Context); err != nil {
 			return kmsError(err)

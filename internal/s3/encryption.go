@@ -169,6 +169,8 @@ func (r *request) updateEncryption(in *UpdateObjectEncryptionInput) error {
 	p := &plan{mode: sealed.ModeKMS, keyID: in.KMSKeyARN}
 	if in.BucketKeyEnabled {
 		p.mode = sealed.ModeBucketKey
+		// A bucket key of a while ago may be of an older version of the KMS key.
+		r.mustDraw = true
 	}
 	seal, err := r.sealing(p)
 	if err != nil {

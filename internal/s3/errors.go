@@ -61,6 +61,7 @@ var answers = []struct {
 	{object.ErrNoSuchUpload, awserr.New(404, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.")},
 	{object.ErrPrecondition, errPrecondition},
 	{object.ErrConflict, awserr.New(409, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation against this resource.")},
+	{object.ErrRetired, awserr.New(503, "ServiceUnavailable", "The version of the KMS key is being destroyed. Please try again.")},
 	{object.ErrChanged, awserr.New(409, "OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.")},
 	{object.ErrInvalidPart, awserr.New(400, "InvalidPart", "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.")},
 	{object.ErrPartOrder, awserr.New(400, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number.")},

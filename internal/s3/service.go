@@ -110,6 +110,8 @@ type request struct {
 	// aboutObject is set if the operation is about an object that exists, so that
 	// the object's owner has a say.
 	aboutObject bool
+	// mustDraw is set if a bucket key in use does not do.
+	mustDraw bool
 	// What lookup found.
 	looked     bool
 	version    *object.Version

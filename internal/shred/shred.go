@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"coffer/internal/arn"
@@ -33,6 +34,8 @@ type KMS interface {
 	Permit(ctx context.Context, call *authz.Call, c *authn.Caller, action, keyID string, days int32) (*key.Key, error)
 	// DestroyNow destroys a key, or subjects of it, with its event and receipt.
 	DestroyNow(ctx context.Context, ref key.Ref, values ...string) ([]key.Tombstone, error)
+	// DestroyVersionsNow destroys the versions of a key below one, with an event each.
+	DestroyVersionsNow(ctx context.Context, ref key.Ref, below uint32) ([]key.Tombstone, error)
 	// Answer words an error of the keys.
 	Answer(ctx context.Context, c *authn.Caller, operation, what string, err error) error
 }
@@ -70,10 +73,14 @@ type Config struct {
 }
 
 // A Service destroys keys. It is safe for concurrent use. Its errors are *awserr.Error.
-type Service struct{ cfg Config }
+type Service struct {
+	cfg Config
+	// destroying is held by the one destruction of versions at a time.
+	destroying sync.Mutex
+}
 
 // New returns a service.
-func New(cfg Config) *Service { return &Service{cfg} }
+func New(cfg Config) *Service { return &Service{cfg: cfg} }
 
 // Input names what an operation is about.
 type Input struct {

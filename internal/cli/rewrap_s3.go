@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// update wraps the data key of a version under the key to. The bucket key stays in use
+// if it is.
+func (r *rewrapping) update(ctx context.Context, bucket, key, version string, bucketKey bool) error {
+	_, err := r.s3.UpdateObjectEncryption(ctx, &s3.UpdateObjectEncryptionInput{
+		Bucket: &bucket, Key: &key, VersionId: &version,
+		ObjectEncryption: &types.ObjectEncryptionMemberSSEKMS{Value: types.SSEKMSEncryption{KMSKeyArn: &r.state.To, BucketKeyEnabled: &bucketKey}},
+	})
+	return err
+}
+
+// httpStatus returns the status that err was answered with, or 0 if there was no answer.
+func httpStatus(err error) int {
+	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		return e.HTTPStatusCode()
+	}
+	return 0
+}
+
+func sortedKeys(m map[string]int64) []string { return slices.Sorted(maps.Keys(m)) }
