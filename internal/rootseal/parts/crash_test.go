@@ -49,10 +49,10 @@ var everyCall = flag.Bool("every-call", false, "fail at every call, which takes 
 // next returns the call after the n-th that is made to fail: each of the first few,
 // then some, others for each shape, so that the tests stay quick.
 func next(n, shape int) int {
-	if n < 8 || *everyCall {
+	if n < 4 || *everyCall {
 		return n + 1
 	}
-	return n + 5 + (n+shape)%5
+	return n + 13 + (n+shape)%7
 }
 
 func mustPrepare(t *testing.T, s *Store, e *rootseal.Epoch) {
