@@ -199,6 +199,11 @@ func (s *shredding) destroy(ctx context.Context) int {
 		return s.e.misuse("shred", errors.New("standard input is no terminal to ask at: pass --yes"))
 	}
 	p, err := s.look(ctx)
+	if refused, ok := errors.AsType[*apiError](err); ok && refused.Code == "AccessDeniedException" && s.yes && s.in.Object == "" {
+		// Who may destroy and not look is not asked to look.
+		fmt.Fprintln(s.e.stderr, "coffer shred: no preview: "+refused.Message)
+		return s.act(ctx)
+	}
 	if err != nil {
 		return s.notSeen(err)
 	}
@@ -225,6 +230,11 @@ func (s *shredding) destroy(ctx context.Context) int {
 		fmt.Fprintln(s.e.stderr, "coffer shred: nothing was done")
 		return exitNegative
 	}
+	return s.act(ctx)
+}
+
+// act schedules the destruction, or does it at once.
+func (s *shredding) act(ctx context.Context) int {
 	if !s.isNow {
 		return s.change(ctx, "schedule")
 	}
