@@ -68,9 +68,12 @@ func graveOf(t *key.Tombstone) grave {
 // destruction begins the event of a destruction.
 func (s *Service) destruction(t *key.Tombstone) *authz.Call {
 	op := authz.Operation{Source: source, Name: "DeleteKey", ReadOnly: changes, Service: true}
-	if t.Subject != nil {
+	switch {
+	case t.Subject != nil:
 		op.Source, op.Name = "coffer", "DeleteSubject" // AWS has no such thing
-	} else if t.Number != 0 && !t.IsMissing {
+	case t.IsMissing:
+		op.Name = "DeleteExpiredKeyMaterial"
+	case t.Number != 0:
 		op.Source, op.Name = "coffer", "DeleteKeyVersion" // nor this
 	}
 	call := s.gate.Begin(
