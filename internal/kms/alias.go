@@ -10,6 +10,7 @@ import (
 	"coffer/internal/authz"
 	"coffer/internal/awsjson"
 	"coffer/internal/key"
+	"coffer/internal/keyspec"
 )
 
 // AliasListEntry is one alias of a listing.
@@ -85,7 +86,8 @@ func (s *Service) UpdateAlias(ctx context.Context, c *authn.Caller, in *UpdateAl
 		if err != nil {
 			return nil, err
 		}
-		if _, err := s.use(ctx, call, &conditions{caller: c}, "kms:UpdateAlias", in.AliasName, aliasesToo); err != nil {
+		old, err := s.use(ctx, call, &conditions{caller: c}, "kms:UpdateAlias", in.AliasName, aliasesToo)
+		if err != nil {
 			return nil, err
 		}
 		k, err := s.use(ctx, call, &conditions{caller: c}, "kms:UpdateAlias", in.TargetKeyID, keysOnly)
@@ -95,11 +97,29 @@ func (s *Service) UpdateAlias(ctx context.Context, c *authn.Caller, in *UpdateAl
 		if err := useAlias(ctx, call, c, "kms:UpdateAlias", name); err != nil {
 			return nil, err
 		}
+		if err := alike(old, k); err != nil {
+			return nil, err
+		}
 		if err := s.keys.UpdateAlias(ctx, k.Ref, in.AliasName, recordKey(call)); err != nil {
 			return nil, aboutAlias(k.ARN, name, err)
 		}
 		return &UpdateAliasOutput{}, nil
 	})
+}
+
+// alike refuses to move an alias to a key of another kind: symmetric, asymmetric or
+// HMAC, and of one usage.
+//
+// Source: AWS KMS API Reference, UpdateAlias, read 2026-11-22. The answer is not
+// recorded.
+func alike(old, next *key.Key) error {
+	from, _ := keyspec.Lookup(old.Spec)
+	to, _ := keyspec.Lookup(next.Spec)
+	if old.Usage != next.Usage || from.Asymmetric() != to.Asymmetric() {
+		return fault("ValidationException", "The current and new KMS key of an alias must have the same type and key usage: %s has %s and %s, %s has %s and %s.",
+			old.ARN, old.Spec, old.Usage, next.ARN, next.Spec, next.Usage)
+	}
+	return nil
 }
 
 // DeleteAliasInput is the request of [Service.DeleteAlias].

@@ -9,6 +9,7 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/authz"
 	"coffer/internal/key"
+	"coffer/internal/keyspec"
 )
 
 // dataKeySpecs are the kinds of data keys with their sizes in bytes.
@@ -127,6 +128,9 @@ func (s *Service) dataKey(ctx context.Context, call *authz.Call, c *authn.Caller
 	k, err := s.use(ctx, call, q, "kms:"+name, in.KeyID, aliasesToo)
 	if err == nil {
 		err = call.Covers(k.ARN)
+	}
+	if err == nil {
+		err = suits(k, name, keyspec.EncryptDecrypt, keyspec.EncryptSymmetricDefault)
 	}
 	if err != nil {
 		return nil, none, err

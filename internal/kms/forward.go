@@ -10,6 +10,7 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/authz"
 	"coffer/internal/key"
+	"coffer/internal/keyspec"
 	"coffer/internal/meta"
 )
 
@@ -59,6 +60,9 @@ func (s *Service) CheckKey(ctx context.Context, c *authn.Caller, operation, keyI
 	k, err := s.use(ctx, u, q, "kms:"+operation, keyID, aliasesToo)
 	if err == nil {
 		err = u.Covers(k.ARN)
+	}
+	if err == nil {
+		err = suits(k, operation, keyspec.EncryptDecrypt, keyspec.EncryptSymmetricDefault)
 	}
 	if err == nil {
 		if err = s.keys.Ready(ctx, k, encryptionContext); err != nil {
