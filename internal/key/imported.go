@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -37,7 +38,8 @@ func (k *Keys) importID(ref Ref, imported []byte) MaterialID {
 //
 // It returns ErrNotFound, ErrPendingDeletion, ErrOrigin, ErrWrongMaterial if the
 // material was never this key's, ErrKnownMaterial, ErrImportPending, ErrNotSymmetric,
-// or ErrInvalidState while earlier material is still being destroyed.
+// ErrNotPrimary for new material of a multi-region replica, which takes what its
+// primary key has, or ErrInvalidState while earlier material is still being destroyed.
 func (k *Keys) Import(ctx context.Context, ref Ref, in ImportInput, also Also) (*Key, MaterialID, error) {
 	id := k.importID(ref, in.Material)
 	if in.Wanted != "" && in.Wanted != id.String() {
@@ -58,6 +60,8 @@ func (k *Keys) Import(ctx context.Context, ref Ref, in ImportInput, also Also) (
 			return ErrOrigin
 		case row.State == PendingDeletion || row.State == PendingReplicaDeletion:
 			return ErrPendingDeletion
+		case in.IsNew && row.Multi != nil && row.Multi.Primary != ref.Region:
+			return ErrNotPrimary
 		}
 		body := in.Material
 		if row.Spec == SpecSymmetricDefault {
@@ -79,10 +83,49 @@ func (k *Keys) Import(ctx context.Context, ref Ref, in ImportInput, also Also) (
 				return err
 			}
 		}
-		tag.Missing, tag.Expires, tag.Description = false, toNano(in.Expires), in.Description
+		tag.Missing, tag.Expires = false, toNano(in.Expires)
+		if in.Description != "" {
+			tag.Description = in.Description
+		}
+		if isNew && tag.Pending {
+			if err := announce(tx, ref, row, *tag); err != nil {
+				return err
+			}
+		}
 		return row.settle(tx, ref)
 	})
 	return key, id, err
+}
+
+// announce tells the replicas of a multi-region key of material that waits for a
+// rotation, and that each of them needs.
+func announce(tx meta.Txn, ref Ref, row *keyRow, tag versionTag) error {
+	tag.Missing, tag.Expires, tag.Description = true, 0, ""
+	return row.elsewhere(tx, ref, func(r Ref, other *keyRow) error {
+		other.Versions = append(other.Versions, tag)
+		return putRow(tx, keyKey(r), other)
+	})
+}
+
+// elsewhere runs fn on the rows of a multi-region key in its other regions, but for
+// those that are being destroyed.
+func (row *keyRow) elsewhere(tx meta.Txn, ref Ref, fn func(ref Ref, row *keyRow) error) error {
+	for _, r := range row.everywhere(ref) {
+		if r == ref {
+			continue
+		}
+		other, err := getKey(tx, r)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", r, err)
+		}
+		if err := fn(r, other); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // place finds or makes the tag of material to be imported.
@@ -118,7 +161,7 @@ func (row *keyRow) settle(tx meta.Txn, ref Ref) error {
 		}
 	}
 	row.Expire = 0
-	complete := true
+	complete := len(row.Versions) > 0
 	for _, t := range row.Versions {
 		if t.Missing {
 			complete = complete && t.Pending
@@ -145,10 +188,11 @@ func (row *keyRow) settle(tx meta.Txn, ref Ref) error {
 	return revision.Bump(tx)
 }
 
-// promote makes imported material that waits the current version.
-func (k *Keys) promote(row *keyRow) error {
+// promote makes imported material that waits the current version. A replica must have
+// it; elsewhere it may have expired, and the key waits for it then.
+func (k *Keys) promote(ref Ref, row *keyRow) error {
 	i := slices.IndexFunc(row.Versions, func(t versionTag) bool { return t.Pending })
-	if i < 0 {
+	if i < 0 || row.Versions[i].Missing && row.Multi != nil && row.Multi.Primary != ref.Region {
 		return ErrNoPending
 	}
 	t := &row.Versions[i]
@@ -161,23 +205,24 @@ func (k *Keys) promote(row *keyRow) error {
 }
 
 // DeleteImported destroys imported material of a key. The key is pending import then,
-// until the same material is here again. Material that is not here is no error.
+// until the same material is here again; one that is pending deletion stays so. What
+// waits for a rotation of a multi-region primary key goes from its replicas too.
+// Material that is not here is no error.
 //
-// It returns ErrNotFound, ErrPendingDeletion, ErrOrigin, or ErrWrongMaterial if the
-// key never had the material.
+// It returns ErrNotFound, ErrOrigin, or ErrWrongMaterial if the key never had the
+// material.
 func (k *Keys) DeleteImported(ctx context.Context, ref Ref, id MaterialID, also Also, buried Buried) (*Key, error) {
 	var key *Key
-	defer k.keys.forget(ref)
+	var refs []Ref
+	defer k.forgetEverywhere(ref)
 	_, err := k.destroyNow(ctx, buried, func(tx meta.Txn) (gone []materialAt, err error) {
+		refs = []Ref{ref}
 		row, err := getKey(tx, ref)
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case row.Origin != OriginExternal:
+		if row.Origin != OriginExternal {
 			return nil, ErrOrigin
-		case row.State == PendingDeletion || row.State == PendingReplicaDeletion:
-			return nil, ErrPendingDeletion
 		}
 		i := slices.IndexFunc(row.Versions, func(t versionTag) bool { return t.Material == id })
 		if i < 0 && len(row.Versions) > 0 {
@@ -189,6 +234,19 @@ func (k *Keys) DeleteImported(ctx context.Context, ref Ref, id MaterialID, also 
 			}
 			gone = append(gone, materialAt{id, ref.Region})
 		}
+		if i >= 0 && row.Versions[i].Pending && row.Multi != nil && row.Multi.Primary == ref.Region {
+			err := row.elsewhere(tx, ref, func(r Ref, other *keyRow) error {
+				j := other.tag(row.Versions[i].Number)
+				if j < 0 || other.Versions[j].Missing {
+					return nil
+				}
+				refs, gone = append(refs, r), append(gone, materialAt{id, r.Region})
+				return errors.Join(other.lose(tx, r, &other.Versions[j]), other.settle(tx, r))
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
 		if err := row.settle(tx, ref); err != nil {
 			return nil, err
 		}
@@ -197,7 +255,7 @@ func (k *Keys) DeleteImported(ctx context.Context, ref Ref, id MaterialID, also 
 			return nil, err
 		}
 		return gone, k.markable(tx)
-	}, func(gone []materialAt) { k.forget([]Ref{ref}, gone) })
+	}, func(gone []materialAt) { k.forget(refs, gone) })
 	if err != nil {
 		return nil, err
 	}

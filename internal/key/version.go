@@ -220,7 +220,7 @@ func (k *Keys) RotateOnDemand(ctx context.Context, ref Ref, limit int, also Also
 			}
 			row.OnDemand++
 			if row.Origin == OriginExternal {
-				return k.promote(row)
+				return k.promote(r, row)
 			}
 			return k.renew(tx, r, row, RotationOnDemand, id, &secret)
 		})

@@ -62,6 +62,7 @@ func (s *Service) DeriveSharedSecret(ctx context.Context, c *authn.Caller, in *D
 			return err
 		})
 		if err != nil {
+			secret.Wipe()
 			return nil, err
 		}
 		return &DeriveSharedSecretOutput{KeyID: k.ARN, SharedSecret: secret, KeyAgreementAlgorithm: in.KeyAgreementAlgorithm,
@@ -100,6 +101,7 @@ func (s *Service) Encapsulate(ctx context.Context, c *authn.Caller, in *Encapsul
 			return err
 		})
 		if err != nil {
+			out.Wipe()
 			return nil, err
 		}
 		out.KeyID = k.ARN
@@ -152,6 +154,7 @@ func (s *Service) Decapsulate(ctx context.Context, c *authn.Caller, in *Decapsul
 			return err
 		})
 		if err != nil {
+			secret.Wipe()
 			return nil, err
 		}
 		return &DecapsulateOutput{KeyID: k.ARN, SharedSecret: secret, EncapsulationAlgorithm: in.EncapsulationAlgorithm}, nil
@@ -246,15 +249,12 @@ func (s *Service) keyPair(ctx context.Context, call *authz.Call, c *authn.Caller
 	if in.KeyPairSpec == "" {
 		v.add("Value null", "keyPairSpec", "Member must not be null")
 	}
-	v.oneOf("keyPairSpec", in.KeyPairSpec, append(keyspec.DataKeyPairNames(), keyspec.SM2))
+	v.oneOf("keyPairSpec", in.KeyPairSpec, keyspec.DataKeyPairNames())
 	v.tokens(in.GrantTokens)
 	if err := errors.Join(v.err(), checkContext(in.EncryptionContext), s.checkTokens(in.GrantTokens), refuseRecipient(in.Recipient)); err != nil {
 		return nil, err
 	}
-	spec, ok := keyspec.Lookup(in.KeyPairSpec)
-	if !ok {
-		return nil, unsupported("KeyPairSpec %s is not supported in this Region.", in.KeyPairSpec)
-	}
+	spec, _ := keyspec.Lookup(in.KeyPairSpec)
 	q := &conditions{caller: c, algorithm: keyspec.EncryptSymmetricDefault, encryptionContext: in.EncryptionContext,
 		more: map[string]string{"kms:datakeypairspec": in.KeyPairSpec}}
 	k, err := s.use(ctx, call, q, "kms:"+name, in.KeyID, aliasesToo)

@@ -15,13 +15,12 @@ import (
 	"coffer/internal/xks"
 )
 
-// Values that AWS knows, so that what is known and not done here is told from
-// what nobody knows.
+// Values that AWS knows outside China, where there is also the key spec SM2.
 //
 // Source: AWS KMS API Reference, CreateKey, read 2026-11-21.
 var (
 	keySpecs = []string{"RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1",
-		key.SpecSymmetricDefault, "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512", "SM2", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87",
+		key.SpecSymmetricDefault, "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87",
 		"ECC_NIST_EDWARDS25519", "ML_KEM_512", "ML_KEM_768", "ML_KEM_1024"}
 	keyUsages = []string{"SIGN_VERIFY", key.UsageEncryptDecrypt, "GENERATE_VERIFY_MAC", "KEY_AGREEMENT", "ENCAPSULATE_DECAPSULATE"}
 	origins   = []string{key.OriginAWSKMS, "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"}
@@ -155,8 +154,7 @@ func metadata(k *key.Key) KeyMetadata {
 //
 //   - ValidationException for values that AWS does not know, or that contradict each
 //     other,
-//   - UnsupportedOperationException for those that it knows and that can't be here:
-//     the specs of its regions in China, and AWS CloudHSM,
+//   - UnsupportedOperationException for AWS CloudHSM, which can't be here,
 //   - MalformedPolicyDocumentException or LimitExceededException for a key policy
 //     that can't be, or that would keep the caller from changing it,
 //   - TagException for too many, duplicate or reserved tags,
@@ -269,11 +267,9 @@ func spec(in *CreateKeyInput) string {
 
 // supported refuses the keys that can't be here.
 func supported(in *CreateKeyInput) error {
-	spec, ok := keyspec.Lookup(spec(in))
+	spec, _ := keyspec.Lookup(spec(in))
 	isXks := in.Origin == key.OriginKeyStore
 	switch {
-	case !ok:
-		return unsupported("KeySpec %s is not supported in this Region.", in.KeySpec+in.CustomerMasterKeySpec)
 	case in.Origin == "AWS_CLOUDHSM":
 		return unsupported("This server has no AWS CloudHSM key stores.")
 	case isXks && in.CustomKeyStoreID == "":

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -119,10 +120,11 @@ func (s *Service) GetParametersForImport(ctx context.Context, c *authn.Caller, i
 		if err != nil {
 			return nil, err
 		}
-		bits, ok := wrappingBits[in.WrappingKeySpec]
-		if !ok || in.WrappingAlgorithm == "SM2PKE" || in.WrappingAlgorithm == "RSAES_PKCS1_V1_5" {
-			return nil, unsupported("%s with %s is not supported.", in.WrappingAlgorithm, in.WrappingKeySpec)
+		if spec, ok := keyspec.Lookup(k.Spec); !ok || !spec.Wraps(in.WrappingAlgorithm, in.WrappingKeySpec) {
+			return nil, unsupported("Wrapping algorithm %s with wrapping key spec %s is not valid for key material of key spec %s.",
+				in.WrappingAlgorithm, in.WrappingKeySpec, k.Spec)
 		}
+		bits := wrappingBits[in.WrappingKeySpec]
 		private, err := rsa.GenerateKey(rand.Reader, bits)
 		if err != nil {
 			return nil, fmt.Errorf("make a wrapping key: %w", err)
@@ -140,12 +142,20 @@ func (s *Service) GetParametersForImport(ctx context.Context, c *authn.Caller, i
 	})
 }
 
+// ofOrigin refuses keys of another origin.
+func ofOrigin(k *key.Key, origin string) error {
+	if k.Origin != origin {
+		return unsupported("%s origin is %s which is not valid for this operation.", k.ARN, k.Origin)
+	}
+	return nil
+}
+
 // importable refuses keys that take no material.
 func importable(k *key.Key) error {
-	switch {
-	case k.Origin != key.OriginExternal:
-		return unsupported("%s origin is %s which is not valid for this operation.", k.ARN, k.Origin)
-	case k.State == key.PendingDeletion || k.State == key.PendingReplicaDeletion:
+	if err := ofOrigin(k, key.OriginExternal); err != nil {
+		return err
+	}
+	if k.State == key.PendingDeletion || k.State == key.PendingReplicaDeletion {
 		return about(k.ARN, key.ErrPendingDeletion)
 	}
 	return nil
@@ -254,6 +264,9 @@ func (s *Service) ImportKeyMaterial(ctx context.Context, c *authn.Caller, in *Im
 		if err == nil {
 			err = importable(k)
 		}
+		if err == nil {
+			err = symmetricOnly(k, in)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -290,13 +303,16 @@ func checkImport(in *ImportKeyMaterialInput, model string, now time.Time) error 
 	v.oneOf("expirationModel", in.ExpirationModel, expirationModels)
 	v.oneOf("importType", in.ImportType, importTypes)
 	v.optional("keyMaterialDescription", in.KeyMaterialDescription, maxMaterialNotes)
-	if in.KeyMaterialID != "" && !isMaterialID(in.KeyMaterialID) {
-		v.add("Value '"+in.KeyMaterialID+"'", "keyMaterialId", "Member must satisfy regular expression pattern: ^[a-f0-9]+$")
+	if !isMaterialNote(in.KeyMaterialDescription) {
+		v.add("Value '"+in.KeyMaterialDescription+"'", "keyMaterialDescription", "Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_\\s.-]+$")
 	}
+	v.material(in.KeyMaterialID)
 	if err := v.err(); err != nil {
 		return err
 	}
 	switch {
+	case in.ImportType == newMaterialType && in.KeyMaterialID != "":
+		return fault("ValidationException", "A keyMaterialId must not be set if the ImportType is NEW_KEY_MATERIAL.")
 	case model == expires && in.ValidTo.IsZero():
 		return fault("ValidationException", "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES.")
 	case model == expiresNot && !in.ValidTo.IsZero():
@@ -309,9 +325,38 @@ func checkImport(in *ImportKeyMaterialInput, model string, now time.Time) error 
 	return nil
 }
 
-func isMaterialID(s string) bool {
-	b, err := hex.DecodeString(s)
-	return err == nil && len(b) == len(key.MaterialID{})
+// material checks the ID of key material, if it is there: 64 hexadecimal digits.
+func (v *checker) material(id string) {
+	const size = 2 * len(key.MaterialID{})
+	switch {
+	case id == "":
+	case len(id) < size:
+		v.add("Value '"+id+"'", "keyMaterialId", fmt.Sprintf("Member must have length greater than or equal to %d", size))
+	case len(id) > size:
+		v.add("Value '"+id+"'", "keyMaterialId", fmt.Sprintf("Member must have length less than or equal to %d", size))
+	case strings.Trim(id, "0123456789abcdef") != "":
+		v.add("Value '"+id+"'", "keyMaterialId", "Member must satisfy regular expression pattern: ^[a-f0-9]+$")
+	}
+}
+
+// isMaterialNote reports whether a description of key material has only the
+// characters that the API's model allows.
+func isMaterialNote(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(":/_.- \t\n\v\f\r", r))
+	})
+}
+
+// symmetricOnly refuses the members of an import that are for keys which can have
+// more than one material, in imports for others.
+//
+// Source: AWS KMS API Reference, ImportKeyMaterial, "only usable with symmetric
+// encryption keys", read 2026-11-22. The answer is not recorded.
+func symmetricOnly(k *key.Key, in *ImportKeyMaterialInput) error {
+	if k.Spec != key.SpecSymmetricDefault && in.ImportType+in.KeyMaterialDescription+in.KeyMaterialID != "" {
+		return unsupported("%s key spec is %s: ImportType, KeyMaterialDescription and KeyMaterialId are valid only for symmetric encryption KMS keys.", k.ARN, k.Spec)
+	}
+	return nil
 }
 
 // unwrapImport returns the material of an import, in the form in which it is kept. The
@@ -373,7 +418,7 @@ type DeleteImportedKeyMaterialOutput struct {
 
 // DeleteImportedKeyMaterial destroys imported material: when it returns, nothing that
 // exists opens it, old backups included. The key works again once the same material is
-// imported.
+// imported. A key that is pending deletion loses its material too, and stays so.
 //
 // It returns a *awserr.Error with code ValidationException, NotFoundException,
 // InvalidArnException, AccessDeniedException, KMSInvalidStateException, or
@@ -386,15 +431,13 @@ func (s *Service) DeleteImportedKeyMaterial(ctx context.Context, c *authn.Caller
 		recordFilters(call, "keyMaterialId", in.KeyMaterialID)
 		var v checker
 		v.required("keyId", in.KeyID, maxKeyID)
-		if in.KeyMaterialID != "" && !isMaterialID(in.KeyMaterialID) {
-			v.add("Value '"+in.KeyMaterialID+"'", "keyMaterialId", "Member must satisfy regular expression pattern: ^[a-f0-9]+$")
-		}
+		v.material(in.KeyMaterialID)
 		if err := v.err(); err != nil {
 			return nil, err
 		}
 		k, err := s.use(ctx, call, &conditions{caller: c}, "kms:DeleteImportedKeyMaterial", in.KeyID, keysOnly)
 		if err == nil {
-			err = importable(k)
+			err = ofOrigin(k, key.OriginExternal)
 		}
 		if err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"errors"
+	"regexp"
 
 	"coffer/internal/arn"
 	"coffer/internal/authn"
@@ -180,17 +181,15 @@ func (s *Service) UpdatePrimaryRegion(ctx context.Context, c *authn.Caller, in *
 	})
 }
 
-// region checks the name of a region that must be there.
+// regions is what names of regions look like.
 //
 // Source: AWS KMS API Reference, RegionType, read 2026-11-21.
+var regions = regexp.MustCompile(`^([a-z]+-){2,3}\d+$`)
+
+// region checks the name of a region that must be there.
 func (v *checker) region(member, name string) {
 	v.required(member, name, 32)
-	for _, r := range name {
-		switch {
-		case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '-':
-			continue
-		}
-		v.add("Value '"+name+"'", member, "Member must satisfy regular expression pattern: ^([a-z]+-){2,3}\\d+$")
-		return
+	if name != "" && !regions.MatchString(name) {
+		v.add("Value '"+name+"'", member, "Member must satisfy regular expression pattern: "+regions.String())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -77,8 +78,11 @@ func (s *Service) DisableKeyRotation(ctx context.Context, c *authn.Caller, in *K
 }
 
 func (s *Service) setRotation(ctx context.Context, call *authz.Call, k *key.Key, period time.Duration) error {
-	if k.Origin != key.OriginAWSKMS {
-		return unsupported("%s origin is %s which is not valid for this operation.", k.ARN, k.Origin)
+	if err := rotates(k); err != nil {
+		return err
+	}
+	if err := ofOrigin(k, key.OriginAWSKMS); err != nil {
+		return err
 	}
 	if _, err := s.keys.SetRotation(ctx, k.Ref, period, recordKey(call)); err != nil {
 		return about(k.ARN, err)
@@ -279,6 +283,10 @@ func (s *Service) ListKeyRotations(ctx context.Context, c *authn.Caller, in *Lis
 		if err != nil {
 			return nil, err
 		}
+		everywhere, err := s.isEverywhere(ctx, k)
+		if err != nil {
+			return nil, err
+		}
 		all := in.IncludeKeyMaterial == "ALL_KEY_MATERIAL"
 		out := &ListKeyRotationsOutput{Rotations: []Rotation{}}
 		limit := pageSize(in.Limit, 100, 1000)
@@ -291,7 +299,7 @@ func (s *Service) ListKeyRotations(ctx context.Context, c *authn.Caller, in *Lis
 				out.Truncated = true
 				break
 			}
-			out.Rotations = append(out.Rotations, rotation(k, v, all))
+			out.Rotations = append(out.Rotations, rotation(k, v, everywhere))
 			out.NextMarker = mark("rotations", strconv.Itoa(int(v.Number)))
 		}
 		if !out.Truncated {
@@ -309,7 +317,31 @@ func shown(k *key.Key) []key.Version {
 	return k.Versions
 }
 
-func rotation(k *key.Key, v key.Version, all bool) Rotation {
+// isEverywhere reports whether every replica of k has the imported material that waits
+// for a rotation.
+func (s *Service) isEverywhere(ctx context.Context, k *key.Key) (bool, error) {
+	i := slices.IndexFunc(k.Versions, func(v key.Version) bool { return v.Pending })
+	if i < 0 || k.MultiRegion == nil {
+		return true, nil
+	}
+	for _, region := range k.MultiRegion.Replicas {
+		r, err := s.keys.Get(ctx, key.Ref{Account: k.Account, Region: region, ID: k.ID})
+		if errors.Is(err, key.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return false, about(k.ARN, err)
+		}
+		if slices.ContainsFunc(r.Versions, func(v key.Version) bool { return v.Number == k.Versions[i].Number && v.Missing }) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// rotation describes a version of a key. everywhere says whether material that waits
+// is in every region of the key.
+func rotation(k *key.Key, v key.Version, everywhere bool) Rotation {
 	r := Rotation{KeyID: k.ARN, RotationType: v.Rotation}
 	if v.Rotation != "" {
 		r.RotationDate = awsjson.Time{Time: v.Rotated}
@@ -325,6 +357,8 @@ func rotation(k *key.Key, v key.Version, all bool) Rotation {
 		}
 	}
 	switch {
+	case v.Pending && !everywhere:
+		r.KeyMaterialState = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
 	case v.Pending:
 		r.KeyMaterialState = "PENDING_ROTATION"
 	case v.Number == k.Version:

@@ -60,7 +60,7 @@ func (s *Service) Sign(ctx context.Context, c *authn.Caller, in *SignInput) (*Si
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return nil, unsigned(in, err)
 		}
 		return &SignOutput{KeyID: k.ARN, Signature: signature, SigningAlgorithm: in.SigningAlgorithm}, nil
 	})
@@ -82,6 +82,17 @@ func signing(operation string, in *SignInput, call *authz.Call, more func(*check
 			}
 		},
 	}
+}
+
+// unsigned words the errors that are about the type of a message as AWS does.
+func unsigned(in *SignInput, err error) error {
+	switch {
+	case errors.Is(err, keyspec.ErrMessageType):
+		return fault("ValidationException", "Message type %s is incompatible with algorithm %s.", orDefault(in.MessageType, keyspec.Raw), in.SigningAlgorithm)
+	case errors.Is(err, keyspec.ErrDigestLength):
+		return fault("ValidationException", "Digest is invalid length for algorithm %s.", in.SigningAlgorithm)
+	}
+	return err
 }
 
 // VerifyInput is the request of [Service.Verify].
@@ -115,7 +126,7 @@ func (s *Service) Verify(ctx context.Context, c *authn.Caller, in *VerifyInput) 
 			return opened.Verify(in.SigningAlgorithm, in.Message, orDefault(in.MessageType, keyspec.Raw), in.Signature)
 		})
 		if err != nil {
-			return nil, err
+			return nil, unsigned(signed, err)
 		}
 		return &VerifyOutput{KeyID: k.ARN, SignatureValid: true, SigningAlgorithm: in.SigningAlgorithm}, nil
 	})

@@ -25,6 +25,8 @@ type computation struct {
 }
 
 // compute authorizes a computation and runs it on the opened key. It returns the key.
+// A dry run computes too, so that it fails as the request would: the caller wipes what
+// came of it.
 //
 // AWS checks in this order: the request, whether the caller may, whether the key is
 // for this, whether it knows the algorithm, and the state of the key.
@@ -59,11 +61,11 @@ func (s *Service) compute(ctx context.Context, call *authz.Call, c *authn.Caller
 	if err := suits(k, in.operation, in.usage, in.algorithm); err != nil {
 		return nil, err
 	}
-	if in.dryRun {
-		return nil, orDryRun(usable(k))
-	}
 	if err := s.keys.Use(ctx, k.Ref, run); err != nil {
 		return nil, about(k.ARN, err)
+	}
+	if in.dryRun {
+		return nil, dryRun()
 	}
 	return k, nil
 }

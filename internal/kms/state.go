@@ -85,8 +85,8 @@ type ScheduleKeyDeletionInput struct {
 
 // ScheduleKeyDeletionOutput is the answer of [Service.ScheduleKeyDeletion].
 type ScheduleKeyDeletionOutput struct {
-	KeyID               string       `json:"KeyId"` // ARN
-	DeletionDate        awsjson.Time `json:"DeletionDate"`
+	KeyID               string       `json:"KeyId"`                  // ARN
+	DeletionDate        awsjson.Time `json:"DeletionDate,omitempty"` // not of a primary key that waits for its replicas
 	KeyState            string       `json:"KeyState"`
 	PendingWindowInDays int32        `json:"PendingWindowInDays"`
 }
@@ -122,7 +122,9 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, c *authn.Caller, in *
 		k2, err := s.keys.ScheduleDeletion(ctx, k.Ref, window, func(tx meta.Txn, k *key.Key) error {
 			call.Response("keyId", k.ARN)
 			call.Response("keyState", string(k.State))
-			call.Response("deletionDate", trailTime(k.Deletion))
+			if !k.Deletion.IsZero() {
+				call.Response("deletionDate", trailTime(k.Deletion))
+			}
 			return errors.Join(call.Covers(k.ARN), call.Record(tx), s.asks(tx, c, call, k, window))
 		})
 		if err != nil {

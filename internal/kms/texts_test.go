@@ -172,7 +172,8 @@ func TestErrorTexts(t *testing.T) {
 		{"dry run of ReEncrypt without ciphertext", reEncrypt(&ReEncryptInput{SourceKeyID: k.KeyID, DestinationKeyID: other.KeyID, DryRun: true, DryRunModifiers: []string{"IGNORE_CIPHERTEXT"}}),
 			"DryRunOperationException: " + dryRunText},
 		{"ReEncrypt of another key's ciphertext", reEncrypt(&ReEncryptInput{CiphertextBlob: blob, SourceKeyID: other.KeyID, DestinationKeyID: k.KeyID}), "IncorrectKeyException: " + wrongKey},
-		{"key of China", create(&CreateKeyInput{KeySpec: "SM2", KeyUsage: "SIGN_VERIFY"}), "UnsupportedOperationException: KeySpec SM2 is not supported in this Region."},
+		{"key of China", create(&CreateKeyInput{KeySpec: "SM2", KeyUsage: "SIGN_VERIFY"}), "ValidationException: 1 validation error detected: Value 'SM2' at 'keySpec' failed to satisfy constraint: " +
+			"Member must satisfy enum value set: [" + strings.Join(keySpecs, ", ") + "]"},
 		{"asymmetric key without usage", create(&CreateKeyInput{KeySpec: "RSA_2048"}),
 			"ValidationException: You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."},
 		{"key of AWS CloudHSM", create(&CreateKeyInput{Origin: "AWS_CLOUDHSM"}), "UnsupportedOperationException: This server has no AWS CloudHSM key stores."},
