@@ -244,3 +244,61 @@ func (s *server) keyARN(t *testing.T, id string) string {
 	}
 	return aws.ToString(d.KeyMetadata.Arn)
 }
+
+// Whatever is killed half way, the same command goes on, and everything reads.
+func TestRewrapIsKilled(t *testing.T) {
+	s := start(t)
+	key := newKMSKey(t, s)
+	all := fillUnder(t, s, "ledger", key)
+	for i := range 40 {
+		name, body := fmt.Sprint("small ", i), []byte(fmt.Sprint("body ", i))
+		out, err := s.s3().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("ledger"), Key: &name, Body: bytes.NewReader(body),
+			ServerSideEncryption: "aws:kms", SSEKMSKeyId: &key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, stored{name, aws.ToString(out.VersionId), aws.ToString(out.ETag), body})
+	}
+	if _, err := s.kms().RotateKeyOnDemand(t.Context(), &kms.RotateKeyOnDemandInput{KeyId: &key}); err != nil {
+		t.Fatal(err)
+	}
+	left := func() int64 {
+		t.Helper()
+		status, body := s.admin("POST", "keyversions/preview", `{"key":"`+key+`"}`)
+		var p struct{ Content struct{ Versions int64 } }
+		if status != 200 || json.Unmarshal([]byte(body), &p) != nil {
+			t.Fatalf("preview: %d %s", status, body)
+		}
+		return p.Content.Versions
+	}
+	state := filepath.Join(t.TempDir(), "state.json")
+	for _, victim := range []string{"command", "server"} {
+		before := left()
+		cmd := exec.Command(binary, "rewrap", "--key", key, "--latest", "--rate", "10", "--state", state, "--endpoint-url", s.endpoint)
+		cmd.Env = s.env()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for left() > before-5 {
+		}
+		if victim == "command" {
+			cmd.Process.Kill()
+		} else {
+			s.kill()
+		}
+		if err := cmd.Wait(); err == nil {
+			t.Fatalf("the command ended well, though the %s was killed", victim)
+		}
+		if victim == "server" {
+			s = startAt(t, s.dir)
+		}
+		if n := left(); n == 0 || n >= before {
+			t.Fatalf("%d left of %d after the %s was killed", n, before, victim)
+		}
+	}
+	r, stderr, err := s.rewrap(t, "--key", key, "--latest", "--state", state)
+	if err != nil || !r.Finished || left() != 0 {
+		t.Fatalf("%+v, %v, %d left\n%s", r, err, left(), stderr)
+	}
+	wantStored(t, s, "ledger", key, all)
+}
