@@ -360,11 +360,14 @@ func TestHSMRestore(t *testing.T) {
 	k.wantKeys("2")
 	restored := filepath.Join(t.TempDir(), "restored")
 	args := []string{"restore", "--from", place, "--data", restored, "--root-from", dir}
-	if code, out := tryCoffer(t, args...); code != 3 || !strings.Contains(out, "PIN") {
+	if code, out := tryCoffer(t, append(args, "--move-root")...); code != 3 || !strings.Contains(out, "PIN") {
 		t.Errorf("coffer restore without the PIN = %d %s; want 3", code, out)
 	}
 	if err := os.RemoveAll(restored); err != nil {
 		t.Fatal(err)
+	}
+	if code, out := tryCoffer(t, append(args, "--root-pin-file", k.pin)...); code == 0 || !strings.Contains(out, "outside") {
+		t.Errorf("coffer restore of a root whose part in the token would serve two directories = %d %s", code, out)
 	}
 	mustCoffer(t, append(args, "--root-pin-file", k.pin, "--move-root")...)
 	s = startAt(t, restored, "--dev-clock", "--root-pin-file", k.pin)

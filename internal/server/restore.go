@@ -23,6 +23,7 @@ import (
 	"coffer/internal/meta/pebble"
 	"coffer/internal/meta/sealrows"
 	"coffer/internal/revision"
+	"coffer/internal/rootseal/parts"
 	"coffer/internal/trail"
 )
 
@@ -79,6 +80,9 @@ func Restore(ctx context.Context, opts *RestoreOptions, log *slog.Logger) (_ *Re
 			return nil, fmt.Errorf("lock %s, whose root of trust may have one heir only: %w", opts.RootFrom, err)
 		}
 		defer func() { err = errors.Join(err, l.Release()) }()
+		if err := checkHeir(opts); err != nil {
+			return nil, err
+		}
 	}
 	out, err := restoreWith(ctx, opts, isExport, log)
 	if err != nil || !isExport {
@@ -90,6 +94,28 @@ func Restore(ctx context.Context, opts *RestoreOptions, log *slog.Logger) (_ *Re
 		return nil, fmt.Errorf("%s is whole, but the export is not void: run coffer root reseal: %w", opts.Config.Data, err)
 	}
 	return out, nil
+}
+
+// checkHeir refuses to copy a root some of whose parts lie outside its directory: both
+// directories would have those, and the first epoch change in one takes the root from
+// the other.
+func checkHeir(opts *RestoreOptions) error {
+	if opts.MoveRoot {
+		return nil
+	}
+	root, err := parts.Open(parts.Config{Dir: filepath.Join(opts.RootFrom, rootDir)})
+	if err != nil {
+		return err
+	}
+	for _, set := range root.Sets() {
+		for _, p := range set.Parts {
+			if p.Role == parts.RoleVault || p.Settings[parts.SettingDir] != "" {
+				return errors.Join(fmt.Errorf("%w: part %s of the root lies outside %s, and can't serve two directories: move the root, or restore from an export",
+					ErrRootSpec, p.ID, opts.RootFrom), root.Close())
+			}
+		}
+	}
+	return root.Close()
 }
 
 // restoreWith is Restore with the root of a directory that is locked, or of an export.
