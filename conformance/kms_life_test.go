@@ -20,7 +20,7 @@ func testKMSOnDemand(t *testing.T, k *keyService) {
 		blobs = append(blobs, k.sealed(t, id))
 		out, err := k.RotateKeyOnDemand(ctx, &kms.RotateKeyOnDemandInput{KeyId: &id})
 		check(t, "RotateKeyOnDemand", err)
-		want(t, "key", *out.KeyId, id)
+		want(t, "key", *out.KeyId, id[strings.LastIndex(id, "/")+1:])
 	}
 	_, err := k.RotateKeyOnDemand(ctx, &kms.RotateKeyOnDemandInput{KeyId: &id})
 	fails[*types.LimitExceededException](t, "RotateKeyOnDemand for the 26th time", err,

@@ -78,6 +78,9 @@ func (c *Call) Response(name string, value any) { c.event.Response.Set(name, val
 // Additional sets one of the event's additionalEventData.
 func (c *Call) Additional(name string, value any) { c.event.Additional.Set(name, value) }
 
+// Detail sets one of the event's serviceEventDetails.
+func (c *Call) Detail(name string, value any) { c.event.Service.Set(name, value) }
+
 // Resource names a resource that the call touches, e.g.
 // ("AWS::S3::Object", ARN, owner's account).
 func (c *Call) Resource(kind, arn, account string) {

@@ -23,9 +23,9 @@ type ImportInput struct {
 	Wanted      string // the ID that the material must have; empty for any
 }
 
-// importID is the ID of imported material: the same whenever the same material comes
+// ImportedID is the ID of imported material: the same whenever the same material comes
 // back for the same key, and another one for every other key.
-func (k *Keys) importID(ref Ref, imported []byte) MaterialID {
+func (k *Keys) ImportedID(ref Ref, imported []byte) MaterialID {
 	m := hmac.New(sha256.New, k.importIDs[:])
 	m.Write([]byte(subjectRef(ref).place() + "\x00"))
 	m.Write(imported)
@@ -41,7 +41,7 @@ func (k *Keys) importID(ref Ref, imported []byte) MaterialID {
 // ErrNotPrimary for new material of a multi-region replica, which takes what its
 // primary key has, or ErrInvalidState while earlier material is still being destroyed.
 func (k *Keys) Import(ctx context.Context, ref Ref, in ImportInput, also Also) (*Key, MaterialID, error) {
-	id := k.importID(ref, in.Material)
+	id := k.ImportedID(ref, in.Material)
 	if in.Wanted != "" && in.Wanted != id.String() {
 		return nil, id, ErrWrongMaterial
 	}

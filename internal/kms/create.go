@@ -347,6 +347,14 @@ func trailMetadata(k *key.Key) map[string]any {
 	if k.Spec == key.SpecSymmetricDefault && k.Version > 0 {
 		m["currentKeyMaterialId"] = k.Material.String()
 	}
+	if c := metadata(k).MultiRegionConfiguration; c != nil {
+		replicas := []any{}
+		for _, r := range c.ReplicaKeys {
+			replicas = append(replicas, map[string]any{"arn": r.ARN, "region": r.Region})
+		}
+		m["multiRegionConfiguration"] = map[string]any{"multiRegionKeyType": c.MultiRegionKeyType, "replicaKeys": replicas,
+			"primaryKey": map[string]any{"arn": c.PrimaryKey.ARN, "region": c.PrimaryKey.Region}}
+	}
 	return m
 }
 

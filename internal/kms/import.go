@@ -22,7 +22,6 @@ import (
 	"coffer/internal/key"
 	"coffer/internal/keyspec"
 	"coffer/internal/keywrap"
-	"coffer/internal/meta"
 )
 
 // Values and limits of imports.
@@ -275,12 +274,10 @@ func (s *Service) ImportKeyMaterial(ctx context.Context, c *authn.Caller, in *Im
 			return nil, err
 		}
 		defer clear(material)
+		call.Response("keyMaterialId", s.keys.ImportedID(k.Ref, material).String())
 		_, id, err := s.keys.Import(ctx, k.Ref, key.ImportInput{Material: material, Expires: in.ValidTo.Time,
 			IsNew: in.ImportType == newMaterialType && k.Version > 0, Description: in.KeyMaterialDescription, Wanted: in.KeyMaterialID},
-			func(tx meta.Txn, now *key.Key) error {
-				call.Response("keyId", now.ARN)
-				return recordKey(call)(tx, now)
-			})
+			recordKey(call))
 		switch {
 		case errors.Is(err, key.ErrKnownMaterial):
 			return nil, fault("IncorrectKeyMaterialException", "Key material (id: %s) being imported as NEW_KEY_MATERIAL is already associated with KMS key %s.", id, k.ARN)
@@ -447,10 +444,8 @@ func (s *Service) DeleteImportedKeyMaterial(ctx context.Context, c *authn.Caller
 			b, _ := hex.DecodeString(in.KeyMaterialID)
 			wanted = key.MaterialID(b)
 		}
-		_, err = s.keys.DeleteImported(ctx, k.Ref, wanted, func(tx meta.Txn, now *key.Key) error {
-			call.Response("keyId", now.ARN)
-			return recordKey(call)(tx, now)
-		}, nil)
+		call.Response("keyMaterialId", wanted.String())
+		_, err = s.keys.DeleteImported(ctx, k.Ref, wanted, recordKey(call), nil)
 		if err != nil {
 			return nil, about(k.ARN, err)
 		}

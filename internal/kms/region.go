@@ -86,13 +86,18 @@ func (s *Service) ReplicateKey(ctx context.Context, c *authn.Caller, in *Replica
 				return nil, err
 			}
 		}
+		// AWS records the making of the replica in its region, too.
+		made := s.gate.Begin(&there, authz.Operation{Source: source, Name: "CreateKey", ReadOnly: changes})
+		recordReplica(made, k, in, text)
 		replica, err := s.keys.Replicate(ctx, k.Ref, key.CreateInput{Region: in.ReplicaRegion, Description: in.Description, Policy: text,
 			Tags: keyTags(in.Tags)}, func(tx meta.Txn, r *key.Key) error {
-			call.Resource(kindKey, r.ARN, r.Account)
 			call.Response("replicaKeyMetadata", trailMetadata(r))
-			return errors.Join(call.Covers(k.ARN), call.Record(tx))
+			call.Response("replicaPolicy", text)
+			made.Resource(kindKey, r.ARN, r.Account)
+			made.Response("keyMetadata", trailMetadata(r))
+			return errors.Join(call.Covers(k.ARN), call.Record(tx), made.Record(tx))
 		})
-		if err != nil {
+		if err := endBeside(ctx, made, err); err != nil {
 			return nil, about(orOther(err, k.ARN, name), err)
 		}
 		shown, err := s.principals.ShowPrincipals(ctx, text)
@@ -129,6 +134,15 @@ func recordReplicate(call *authz.Call, in *ReplicateKeyInput) {
 	}
 }
 
+// recordReplica records the parameters of the CreateKey that makes a replica of k.
+//
+// Source: AWS KMS Developer Guide, "ReplicateKey" under "Examples of AWS KMS log
+// entries", read 2026-11-22.
+func recordReplica(call *authz.Call, k *key.Key, in *ReplicateKeyInput, policy string) {
+	recordCreate(call, &CreateKeyInput{Policy: policy, Description: in.Description, KeyUsage: k.Usage, KeySpec: k.Spec, Origin: k.Origin,
+		BypassPolicyLockoutSafetyCheck: in.BypassPolicyLockoutSafetyCheck, Tags: in.Tags, MultiRegion: true})
+}
+
 // UpdatePrimaryRegionInput is the request of [Service.UpdatePrimaryRegion].
 type UpdatePrimaryRegionInput struct {
 	KeyID         string `json:"KeyId"`
@@ -162,19 +176,29 @@ func (s *Service) UpdatePrimaryRegion(ctx context.Context, c *authn.Caller, in *
 		if err != nil {
 			return nil, err
 		}
-		// The caller needs the permission on the replica too, by its own key policy.
+		// The caller needs the permission on the replica too, by its own key policy, and
+		// the event is one of its region, too.
+		there := *c
+		there.Region = in.PrimaryRegion
+		next := s.gate.Begin(&there, authz.Operation{Source: source, Name: "UpdatePrimaryRegion", ReadOnly: changes})
+		next.Param("keyId", in.KeyID)
+		next.Param("primaryRegion", in.PrimaryRegion)
 		if r := k.MultiRegion; r != nil && in.PrimaryRegion != k.Region {
 			replica, err := s.keys.Get(ctx, key.Ref{Account: k.Account, Region: in.PrimaryRegion, ID: k.ID})
 			if err != nil {
 				return nil, about(k.ARN, key.ErrNotReplica)
 			}
-			there := *c
-			there.Region = in.PrimaryRegion
 			if err := s.authorize(ctx, call, &conditions{caller: &there, more: q.more}, "kms:UpdatePrimaryRegion", replica); err != nil {
 				return nil, err
 			}
 		}
-		if _, err := s.keys.SetPrimary(ctx, k.Ref, in.PrimaryRegion, recordKey(call)); err != nil {
+		_, err = s.keys.SetPrimary(ctx, k.Ref, in.PrimaryRegion, func(tx meta.Txn, now *key.Key) error {
+			replica := arn.Key(in.PrimaryRegion, now.Account, now.ID)
+			next.Resource(kindKey, replica, now.Account)
+			next.Response("keyId", replica)
+			return errors.Join(recordKey(call)(tx, now), next.Record(tx))
+		})
+		if err := endBeside(ctx, next, err); err != nil {
 			return nil, about(k.ARN, err)
 		}
 		return &UpdatePrimaryRegionOutput{}, nil

@@ -142,7 +142,7 @@ func rotates(k *key.Key) error {
 
 // RotateKeyOnDemandOutput is the answer of [Service.RotateKeyOnDemand].
 type RotateKeyOnDemandOutput struct {
-	KeyID string `json:"KeyId"` // ARN
+	KeyID string `json:"KeyId"` // the bare ID
 }
 
 // RotateKeyOnDemand gives a key new material at once: AWS does so soon after. What it
@@ -164,19 +164,61 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *authn.Caller, in *Ke
 		if err != nil {
 			return nil, err
 		}
-		if _, err := s.keys.RotateOnDemand(ctx, k.Ref, key.MaxOnDemandRotations, recordKey(call)); err != nil {
+		rotation := s.rotating(k.Ref)
+		_, err = s.keys.RotateOnDemand(ctx, k.Ref, key.MaxOnDemandRotations, func(tx meta.Txn, now *key.Key) error {
+			call.Response("keyId", now.ID)
+			tellRotation(rotation, now, key.RotationOnDemand)
+			return errors.Join(call.Covers(now.ARN), call.Record(tx), rotation.Record(tx))
+		})
+		if err := endBeside(ctx, rotation, err); err != nil {
 			return nil, about(k.ARN, err)
 		}
-		return &RotateKeyOnDemandOutput{KeyID: k.ARN}, nil
+		return &RotateKeyOnDemandOutput{KeyID: k.ID}, nil
 	})
 }
 
-// RotateDue rotates the keys whose date has come, and returns how many. For each it
-// records the event that AWS records, named RotateKey though no operation has the
-// name.
+// endBeside ends a second event of an operation with the operation's outcome. Nothing is
+// recorded of it if the operation failed before there was something to record.
+func endBeside(ctx context.Context, call *authz.Call, err error) error {
+	if err != nil && call.EventID() == "" {
+		return err
+	}
+	return call.End(ctx, err)
+}
+
+// rotating begins the event of a rotation, which AWS records by itself, named RotateKey
+// though no operation has the name.
+func (s *Service) rotating(ref key.Ref) *authz.Call {
+	call := s.gate.Begin(
+		&authn.Caller{Type: authn.TypeAWSService, Account: ref.Account, Region: ref.Region, Service: "kms",
+			SourceIP: internal, UserAgent: internal, InvokedBy: internal},
+		authz.Operation{Source: source, Name: "RotateKey", ReadOnly: changes, Service: true})
+	call.Resource(kindKey, ref.ARN(), ref.Account)
+	return call
+}
+
+// tellRotation fills in the event of a rotation that made k as it is now.
 //
 // Source: AWS KMS Developer Guide, "RotateKey" under "Examples of AWS KMS log
-// entries", read 2026-11-21.
+// entries", read 2026-11-22.
+func tellRotation(call *authz.Call, k *key.Key, why string) {
+	call.Detail("keyId", k.ID)
+	call.Detail("rotationType", why)
+	call.Detail("keyOrigin", k.Origin)
+	var before key.Version
+	for _, v := range k.Versions {
+		if !v.Pending && v.Number < k.Version && v.Number > before.Number {
+			before = v
+		}
+	}
+	if before.Number > 0 {
+		call.Detail("previousKeyMaterialId", before.Material.String())
+	}
+	call.Detail("currentKeyMaterialId", k.Material.String())
+}
+
+// RotateDue rotates the keys whose date has come, and returns how many. For each it
+// records the event that AWS records.
 func (s *Service) RotateDue(ctx context.Context) (int, error) {
 	rotated := 0
 	for before := -1; before < rotated; { // a page of keys that can't rotate ends it
@@ -199,13 +241,9 @@ func (s *Service) RotateDue(ctx context.Context) (int, error) {
 }
 
 func (s *Service) rotateDue(ctx context.Context, ref key.Ref) (did bool, err error) {
-	call := s.gate.Begin(
-		&authn.Caller{Type: authn.TypeAWSService, Account: ref.Account, Region: ref.Region, Service: "kms",
-			SourceIP: internal, UserAgent: internal, InvokedBy: internal},
-		authz.Operation{Source: source, Name: "RotateKey", ReadOnly: changes, Service: true})
-	call.Resource(kindKey, ref.ARN(), ref.Account)
+	call := s.rotating(ref)
 	did, err = s.keys.RotateDue(ctx, ref, func(tx meta.Txn, k *key.Key) error {
-		call.Additional("rotationType", key.RotationAutomatic)
+		tellRotation(call, k, key.RotationAutomatic)
 		return call.Record(tx)
 	})
 	switch {

@@ -80,6 +80,13 @@ func (s *Service) destruction(t *key.Tombstone) *authz.Call {
 		&authn.Caller{Type: authn.TypeAWSService, Account: t.Account, Region: t.Region, Service: "kms",
 			SourceIP: internal, UserAgent: internal, InvokedBy: internal}, op)
 	call.Resource(kindKey, t.ARN, t.Account)
+	if t.IsMissing {
+		// Source: AWS KMS Developer Guide, "DeleteExpiredKeyMaterial" under "Examples
+		// of AWS KMS log entries", read 2026-11-22.
+		call.Detail("keyId", t.ID)
+		call.Detail("keyMaterialId", t.Materials[0].String())
+		return call
+	}
 	call.Response("keyId", t.ARN)
 	if t.Subject != nil {
 		call.Response("encryptionContext", map[string]string{t.Subject.Name: t.Subject.Value})

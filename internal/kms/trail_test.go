@@ -339,3 +339,108 @@ func TestSecretsStayInside(t *testing.T) {
 		}
 	}
 }
+
+// TestEventsOfMaterial compares the events about versions, imported material and
+// regions of keys with what CloudTrail shows of them. Some operations have two.
+//
+// Source: AWS KMS Developer Guide, "Examples of AWS KMS log entries", read
+// 2026-11-22.
+func TestEventsOfMaterial(t *testing.T) {
+	b := newBench(t)
+	make := func(in CreateKeyInput) KeyMetadata {
+		out, err := b.CreateKey(t.Context(), self, &in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.KeyMetadata
+	}
+	k, signer := b.newKey(t), make(CreateKeyInput{KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY"})
+	mac, agreer := make(CreateKeyInput{KeySpec: "HMAC_256", KeyUsage: "GENERATE_VERIFY_MAC"}), make(CreateKeyInput{KeySpec: "ECC_NIST_P256", KeyUsage: "KEY_AGREEMENT"})
+	wide := make(CreateKeyInput{MultiRegion: true})
+	public, err := b.GetPublicKey(t.Context(), self, &GetPublicKeyInput{KeyID: agreer.KeyID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := strings.Replace(wide.ARN, region, "eu-west-1", 1)
+	type event struct {
+		name, region, request, response, details string // JSON; "*" for anything
+		readOnly                                 bool
+	}
+	tests := []struct {
+		name string
+		do   func() error
+		want []event
+	}{
+		{"Sign", func() error {
+			_, err := b.Sign(t.Context(), self, &SignInput{KeyID: signer.KeyID, Message: []byte("m"), SigningAlgorithm: "ECDSA_SHA_256"})
+			return err
+		}, []event{{"Sign", region, `{"messageType":"RAW","keyId":"` + signer.KeyID + `","signingAlgorithm":"ECDSA_SHA_256"}`, "null", "null", true}}},
+		{"GenerateMac", func() error {
+			_, err := b.GenerateMac(t.Context(), self, &GenerateMacInput{KeyID: mac.KeyID, Message: []byte("m"), MacAlgorithm: "HMAC_SHA_256"})
+			return err
+		}, []event{{"GenerateMac", region, `{"keyId":"` + mac.KeyID + `","macAlgorithm":"HMAC_SHA_256"}`, "null", "null", true}}},
+		{"DeriveSharedSecret", func() error {
+			_, err := b.DeriveSharedSecret(t.Context(), self, &DeriveSharedSecretInput{KeyID: agreer.KeyID, KeyAgreementAlgorithm: "ECDH", PublicKey: public.PublicKey})
+			return err
+		}, []event{{"DeriveSharedSecret", region, "*", "null", "null", true}}},
+		{"RotateKeyOnDemand", func() error { _, err := b.RotateKeyOnDemand(t.Context(), self, &KeyInput{k.KeyID}); return err }, []event{
+			{"RotateKeyOnDemand", region, `{"keyId":"` + k.KeyID + `"}`, `{"keyId":"` + k.KeyID + `"}`, "null", false},
+			{"RotateKey", region, "null", "null", `{"keyId":"` + k.KeyID + `","rotationType":"ON_DEMAND","keyOrigin":"AWS_KMS","previousKeyMaterialId":"` +
+				k.CurrentKeyMaterialID + `","currentKeyMaterialId":"CURRENT"}`, false}}},
+		{"ReplicateKey", func() error {
+			_, err := b.ReplicateKey(t.Context(), self, &ReplicateKeyInput{KeyID: wide.KeyID, ReplicaRegion: "eu-west-1"})
+			return err
+		}, []event{
+			{"ReplicateKey", region, `{"keyId":"` + wide.KeyID + `","replicaRegion":"eu-west-1","description":"","policy":"","bypassPolicyLockoutSafetyCheck":false}`, "*", "null", false},
+			{"CreateKey", "eu-west-1", "*", "*", "null", false}}},
+		{"UpdatePrimaryRegion", func() error {
+			_, err := b.UpdatePrimaryRegion(t.Context(), self, &UpdatePrimaryRegionInput{KeyID: wide.KeyID, PrimaryRegion: "eu-west-1"})
+			return err
+		}, []event{
+			{"UpdatePrimaryRegion", region, `{"keyId":"` + wide.KeyID + `","primaryRegion":"eu-west-1"}`, `{"keyId":"` + wide.ARN + `"}`, "null", false},
+			{"UpdatePrimaryRegion", "eu-west-1", `{"keyId":"` + wide.KeyID + `","primaryRegion":"eu-west-1"}`, `{"keyId":"` + there + `"}`, "null", false}}},
+		{"a rotation that can't be", func() error {
+			if _, err := b.RotateKeyOnDemand(t.Context(), self, &KeyInput{wide.KeyID}); err == nil {
+				t.Error("a replica rotates")
+			}
+			return nil
+		}, []event{{"RotateKeyOnDemand", region, "*", "null", "null", false}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			before := len(b.events(t))
+			if err := tt.do(); err != nil {
+				t.Fatal(err)
+			}
+			now, err := b.DescribeKey(t.Context(), self, &DescribeKeyInput{KeyID: k.KeyID})
+			if err != nil {
+				t.Fatal(err)
+			}
+			events := b.events(t)[before:]
+			if events = events[:len(events)-1]; len(events) != len(tt.want) {
+				t.Fatalf("%d events; want %d: %s", len(events), len(tt.want), events)
+			}
+			for i, w := range tt.want {
+				got := fields(t, events[i])
+				if got["eventName"] != w.name || got["awsRegion"] != w.region || got["readOnly"] != w.readOnly {
+					t.Errorf("event %s; want %s in %s", events[i], w.name, w.region)
+				}
+				for name, text := range map[string]string{"requestParameters": w.request, "responseElements": w.response, "serviceEventDetails": w.details} {
+					var want any
+					if text == "*" {
+						if got[name] == nil {
+							t.Errorf("%s of %s is missing", name, w.name)
+						}
+						continue
+					}
+					if err := json.Unmarshal([]byte(strings.ReplaceAll(text, "CURRENT", now.KeyMetadata.CurrentKeyMaterialID)), &want); err != nil {
+						t.Fatal(err)
+					}
+					if !reflect.DeepEqual(got[name], want) {
+						t.Errorf("%s of %s = %v; want %s", name, w.name, got[name], text)
+					}
+				}
+			}
+		})
+	}
+}
