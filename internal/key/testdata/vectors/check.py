@@ -46,6 +46,36 @@ for v in load("wrap.json"):
     k = hkdf(bytes.fromhex(v["leaf"]), w[:32], b"coffer/v1/key-wrap")
     assert unseal(k, w[32:], data).hex() == v["secret"], v["name"]
 
+for v in load("body.json"):
+    w = bytes.fromhex(v["sealed"])
+    data = b"coffer/v1/key-wrap"
+    for s in ("kms-body", v["account"], v["region"], v["id"]):
+        data += be(len(s), 2) + s.encode()
+    data += be(v["version"], 4) + bytes.fromhex(v["material"])
+    k = hkdf(bytes.fromhex(v["secret"]), w[:32], b"coffer/v1/key-body")
+    assert unseal(k, w[32:], data).hex() == v.get("body", ""), v["name"]
+
+
+def place(v):
+    region = "" if v["id"].startswith("mrk-") else v["region"]
+    return "/".join((v["account"], region, v["id"])).encode()
+
+
+for v in load("subject.json"):
+    k = hkdf(bytes.fromhex(v["storeKey"]), b"", b"coffer/v1/purpose/subject-id/v1")
+    data = b""
+    for s in (place(v), v["pair"].encode(), v["value"].encode()):
+        data += be(len(s), 4) + s
+    subject = hmac.new(k, data, hashlib.sha256).digest()
+    assert subject.hex() == v["subject"], v["name"]
+    mixed = hkdf(bytes.fromhex(v["material"]), bytes.fromhex(v["secret"]), b"coffer/v1/subject" + bytes.fromhex(v["of"]))
+    assert mixed.hex() == v["mixed"], v["name"]
+
+for v in load("import.json"):
+    k = hkdf(bytes.fromhex(v["storeKey"]), b"", b"coffer/v1/purpose/import-id/v1")
+    made = hmac.new(k, place(v) + b"\0" + bytes.fromhex(v["material"]), hashlib.sha256)
+    assert made.hexdigest() == v["materialId"], v["name"]
+
 for v in load("frontier.json"):
     k = hkdf(bytes.fromhex(v["shardSecret"]), b"", b"coffer/v1/frontier")
     data = b"coffer/v1/frontier" + be(v["shard"], 2) + be(v["generation"], 8)
