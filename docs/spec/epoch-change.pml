@@ -860,14 +860,13 @@ done:
 /* Backups of the rows. */
 proctype Backups() {
 	do
-	:: atomic { backups > 0 ->
-		d_step {
+	:: d_step { backups > 0 ->
 			backups--; bak = 1;
 			bakEpoch = rowEpoch;
 			bakGen[0] = rowGen[0]; bakGen[1] = rowGen[1];
 			bakNext[0] = rowNext[0]; bakNext[1] = rowNext[1];
 			bakKey[0] = rowKey[0]; bakKey[1] = rowKey[1]; bakKey[2] = rowKey[2]; bakKey[3] = rowKey[3]
-		} }
+		}
 	:: atomic { restores > 0 && bak && up == 0 ->
 		d_step {
 			restores--; bak = 0;
