@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"coffer/internal/kmsapi"
+	"coffer/internal/policy"
 )
 
 // A keyService is a server with a client of its KMS API, of the SDK, that notes what
@@ -244,5 +245,14 @@ func TestKMSDocs(t *testing.T) {
 	}
 	if len(served) != 56 {
 		t.Errorf("%d operations; AWS has 56", len(served))
+	}
+	// ReEncrypt is two actions.
+	for _, name := range served {
+		known := func(a *policy.CatalogAction) bool {
+			return strings.TrimPrefix(a.Name, "kms:") == name || a.Name == name+"From" || a.Name == "kms:"+name+"From"
+		}
+		if !slices.ContainsFunc(policy.Actions("kms"), known) {
+			t.Errorf("the catalog of actions lacks %s, which loses its condition keys", name)
+		}
 	}
 }

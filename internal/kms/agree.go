@@ -114,7 +114,7 @@ func encapsulating(operation string, in *EncapsulateInput, check func(*checker))
 	return &computation{
 		operation: operation, keyID: in.KeyID, usage: keyspec.EncapsulateDecapsulate, member: "encapsulationAlgorithm",
 		algorithm: in.EncapsulationAlgorithm, known: algorithmsOf(keyspec.EncapsulateDecapsulate), tokens: in.GrantTokens,
-		dryRun: in.DryRun, context: map[string]string{"kms:encapsulationalgorithm": in.EncapsulationAlgorithm}, check: check,
+		dryRun: in.DryRun, check: check,
 	}
 }
 

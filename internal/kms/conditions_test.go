@@ -4,9 +4,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"coffer/internal/arn"
 	"coffer/internal/authn"
+	"coffer/internal/awsjson"
 	"coffer/internal/key"
 	"coffer/internal/policy"
 )
@@ -74,14 +76,15 @@ func TestConditionKeys(t *testing.T) {
 }
 
 // TestEveryConditionKeyIsKnown holds the keys that AWS documents for the operations
-// here against those of conditions: one that no question answers is on the list of
-// what this server does not have.
+// here against those of conditions. What single operations fill in is tried by
+// TestOwnConditionsDecide.
 func TestEveryConditionKeyIsKnown(t *testing.T) {
-	absent := []string{"kms:trailingdayswithoutkeyusage", "kms:rotationperiodindays", "kms:datakeypairspec", "kms:macalgorithm", "kms:wrappingalgorithm",
-		"kms:wrappingkeyspec", "kms:expirationmodel", "kms:validto", "kms:replicaregion", "kms:messagetype", "kms:signingalgorithm", "kms:primaryregion",
-		"kms:keyagreementalgorithm"}
+	var own []string
+	for _, c := range ownConditions(nil, t) {
+		own = append(own, strings.ToLower(c.key))
+	}
 	full := conditions{caller: self.Via("s3.amazonaws.com"), algorithm: "x", alias: "alias/a", reEncrypt: true, puts: true, windowDays: 7, grants: true,
-		encryptionContext: map[string]string{"x": "y"}, tags: []Tag{{"x", "y"}}, create: &CreateKeyInput{MultiRegion: true},
+		knowsIdle: true, encryptionContext: map[string]string{"x": "y"}, tags: []Tag{{"x", "y"}}, create: &CreateKeyInput{MultiRegion: true},
 		key: &key.Key{Tags: []key.Tag{{Key: "x", Value: "y"}}, Aliases: []string{"alias/a"}},
 		grant: &grantFacts{grantee: "a", granteeService: "b", retiring: "c", retiringService: "d", operations: []string{"e"},
 			constraints: GrantConstraints{SourceARN: "f"}}}
@@ -92,7 +95,7 @@ func TestEveryConditionKeyIsKnown(t *testing.T) {
 			if before, _, ok := strings.Cut(name, "${"); ok {
 				name = before + "x"
 			}
-			if slices.Contains(absent, name) {
+			if slices.Contains(own, name) {
 				continue
 			}
 			seen++
@@ -241,6 +244,112 @@ func TestConditionsDecide(t *testing.T) {
 			if tt.no != nil {
 				if err := tt.no(id); !isDenial(err) {
 					t.Errorf("what does not meet the condition: %v; want a denial", err)
+				}
+			}
+		})
+	}
+}
+
+// An ownCondition is a condition key that single operations fill in, with a value that
+// a request has and one that it has not.
+type ownCondition struct {
+	action, operator, key, yes, no string
+	of                             CreateKeyInput
+	do                             func(id string) error
+}
+
+func ownConditions(b *bench, t *testing.T) []ownCondition {
+	signer := CreateKeyInput{KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY"}
+	mac, agreer := CreateKeyInput{KeySpec: "HMAC_256", KeyUsage: "GENERATE_VERIFY_MAC"}, CreateKeyInput{KeySpec: "ECC_NIST_P256", KeyUsage: "KEY_AGREEMENT"}
+	kem, imported, wide := CreateKeyInput{KeySpec: "ML_KEM_768", KeyUsage: "ENCAPSULATE_DECAPSULATE"}, CreateKeyInput{Origin: "EXTERNAL"}, CreateKeyInput{MultiRegion: true}
+	sign := func(id string) error {
+		_, err := b.Sign(t.Context(), self, &SignInput{KeyID: id, Message: []byte("m"), SigningAlgorithm: "ECDSA_SHA_256"})
+		return err
+	}
+	parameters := func(id string) error {
+		_, err := b.GetParametersForImport(t.Context(), self, &GetParametersForImportInput{KeyID: id, WrappingAlgorithm: "RSAES_OAEP_SHA_256", WrappingKeySpec: "RSA_2048"})
+		return err
+	}
+	bring := func(until time.Time, model string) func(id string) error {
+		return func(id string) error {
+			_, err := b.ImportKeyMaterial(t.Context(), self, &ImportKeyMaterialInput{KeyID: id, ImportToken: []byte("x"), EncryptedKeyMaterial: []byte("x"),
+				ExpirationModel: model, ValidTo: awsjson.Time{Time: until}})
+			return err
+		}
+	}
+	replicate := func(id string) error {
+		_, err := b.ReplicateKey(t.Context(), self, &ReplicateKeyInput{KeyID: id, ReplicaRegion: "eu-west-1"})
+		return err
+	}
+	describe := func(id string) error {
+		_, err := b.DescribeKey(t.Context(), self, &DescribeKeyInput{KeyID: id})
+		return err
+	}
+	soon := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	return []ownCondition{
+		{"kms:Sign", "StringEquals", "kms:SigningAlgorithm", "ECDSA_SHA_256", "ECDSA_SHA_384", signer, sign},
+		{"kms:Sign", "StringEquals", "kms:MessageType", "RAW", "DIGEST", signer, sign},
+		{"kms:GenerateMac", "StringEquals", "kms:MacAlgorithm", "HMAC_SHA_256", "HMAC_SHA_512", mac, func(id string) error {
+			_, err := b.GenerateMac(t.Context(), self, &GenerateMacInput{KeyID: id, Message: []byte("m"), MacAlgorithm: "HMAC_SHA_256"})
+			return err
+		}},
+		{"kms:DeriveSharedSecret", "StringEquals", "kms:KeyAgreementAlgorithm", "ECDH", "X25519", agreer, func(id string) error {
+			public, err := b.GetPublicKey(t.Context(), self, &GetPublicKeyInput{KeyID: id})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = b.DeriveSharedSecret(t.Context(), self, &DeriveSharedSecretInput{KeyID: id, KeyAgreementAlgorithm: "ECDH", PublicKey: public.PublicKey})
+			return err
+		}},
+		{"kms:Encapsulate", "StringEquals", "kms:KeySpec", "ML_KEM_768", "ML_KEM_512", kem, func(id string) error {
+			_, err := b.Encapsulate(t.Context(), self, &EncapsulateInput{KeyID: id, EncapsulationAlgorithm: "ML_KEM"})
+			return err
+		}},
+		{"kms:GenerateDataKeyPair", "StringEquals", "kms:DataKeyPairSpec", "ECC_NIST_P256", "RSA_2048", CreateKeyInput{}, func(id string) error {
+			_, err := b.GenerateDataKeyPair(t.Context(), self, &GenerateDataKeyPairInput{KeyID: id, KeyPairSpec: "ECC_NIST_P256"})
+			return err
+		}},
+		{"kms:GetParametersForImport", "StringEquals", "kms:WrappingAlgorithm", "RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1", imported, parameters},
+		{"kms:GetParametersForImport", "StringEquals", "kms:WrappingKeySpec", "RSA_2048", "RSA_4096", imported, parameters},
+		{"kms:ImportKeyMaterial", "StringEquals", "kms:ExpirationModel", "KEY_MATERIAL_DOES_NOT_EXPIRE", "KEY_MATERIAL_EXPIRES", imported, bring(time.Time{}, expiresNot)},
+		{"kms:ImportKeyMaterial", "DateLessThanEquals", "kms:ValidTo", "2026-12-01T00:00:00Z", "2026-11-30T23:59:59Z", imported, bring(soon, "")},
+		{"kms:EnableKeyRotation", "NumericLessThanEquals", "kms:RotationPeriodInDays", "180", "179", CreateKeyInput{}, func(id string) error {
+			_, err := b.EnableKeyRotation(t.Context(), self, &EnableKeyRotationInput{KeyID: id, RotationPeriodInDays: ptr[int32](180)})
+			return err
+		}},
+		{"kms:ReplicateKey", "StringEquals", "kms:ReplicaRegion", "eu-west-1", "eu-west-2", wide, replicate},
+		{"kms:UpdatePrimaryRegion", "StringEquals", "kms:PrimaryRegion", "eu-west-1", "eu-west-2", wide, func(id string) error {
+			if err := replicate(id); err != nil {
+				t.Fatal(err)
+			}
+			_, err := b.UpdatePrimaryRegion(t.Context(), self, &UpdatePrimaryRegionInput{KeyID: id, PrimaryRegion: "eu-west-1"})
+			return err
+		}},
+		{"kms:DescribeKey", "Bool", "kms:MultiRegion", "true", "false", wide, describe},
+		{"kms:DescribeKey", "StringEquals", "kms:MultiRegionKeyType", "PRIMARY", "REPLICA", wide, describe},
+		{"kms:Sign", "StringEquals", "kms:KeySpec", "ECC_NIST_P256", "RSA_2048", signer, sign},
+		{"kms:Sign", "StringEquals", "kms:KeyUsage", "SIGN_VERIFY", "KEY_AGREEMENT", signer, sign},
+		{"kms:ImportKeyMaterial", "StringEquals", "kms:KeyOrigin", "EXTERNAL", "AWS_KMS", imported, bring(time.Time{}, expiresNot)},
+	}
+}
+
+// TestOwnConditionsDecide puts each of these into a key policy, with the value that a
+// request has and with another one.
+func TestOwnConditionsDecide(t *testing.T) {
+	b := newBench(t)
+	for _, c := range ownConditions(b, t) {
+		t.Run(c.key+" of "+c.action, func(t *testing.T) {
+			for value, isAllowed := range map[string]bool{c.yes: true, c.no: false} {
+				in := c.of
+				in.BypassPolicyLockoutSafetyCheck = true
+				in.Policy = document(inner(statement("Allow", account12(account), `"`+c.action+`"`, "*", `{"`+c.operator+`":{"`+c.key+`":"`+value+`"}}`)),
+					strings.Replace(inner(defaultPolicy2(account)), `"Action":"kms:*"`, `"NotAction":"`+c.action+`"`, 1))
+				made, err := b.CreateKey(t.Context(), self, &in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := c.do(made.KeyMetadata.KeyID); isDenial(err) == isAllowed {
+					t.Errorf("%s %s: %v", c.operator, value, err)
 				}
 			}
 		})
