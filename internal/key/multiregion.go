@@ -161,10 +161,11 @@ func (k *Keys) SetPrimary(ctx context.Context, ref Ref, region string, also Also
 		if err != nil {
 			return err
 		}
-		for _, key := range []*Key{row.key(ref), next.key(to)} {
-			if err := key.Usable(); err != nil && !errors.Is(err, ErrDisabled) {
-				return err
-			}
+		if err := row.key(ref).Usable(); err != nil {
+			return err
+		}
+		if err := next.key(to).Usable(); err != nil && !errors.Is(err, ErrDisabled) {
+			return err
 		}
 		if row.Rotate != 0 {
 			if err := tx.Delete(dateKey(rowRotate, row.Rotate, ref)); err != nil {

@@ -1,12 +1,17 @@
 package kms
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"coffer/internal/awserr"
 	"coffer/internal/key"
 )
 
@@ -195,4 +200,167 @@ func TestDeletion(t *testing.T) {
 	wantError(t, "Decrypt of a destroyed key", err, "AccessDeniedException: "+foreignCiphertext)
 	_, err = b.Decrypt(t.Context(), self, &DecryptInput{CiphertextBlob: blob, KeyID: other.KeyID})
 	wantError(t, "Decrypt of a destroyed key with another", err, "IncorrectKeyException: "+wrongKey)
+}
+
+// TestOtherKeyStates runs the operations on keys with versions, regions, imported and
+// asymmetric material in every state that such a key can have.
+//
+// Source: AWS KMS Developer Guide, "Key states of AWS KMS keys", the 2023 edition, read
+// 2026-11-21; the newer operations follow their family: ListKeyRotations GetKeyRotationStatus,
+// RotateKeyOnDemand EnableKeyRotation, DeriveSharedSecret, Encapsulate and Decapsulate Sign.
+func TestOtherKeyStates(t *testing.T) {
+	b := newBench(t)
+	signer := CreateKeyInput{KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY"}
+	mac, agreer := CreateKeyInput{KeySpec: "HMAC_256", KeyUsage: "GENERATE_VERIFY_MAC"}, CreateKeyInput{KeySpec: "ECC_NIST_P256", KeyUsage: "KEY_AGREEMENT"}
+	kem, wide := CreateKeyInput{KeySpec: "ML_KEM_768", KeyUsage: "ENCAPSULATE_DECAPSULATE"}, CreateKeyInput{MultiRegion: true}
+	public, err := b.GetPublicKey(t.Context(), self, &GetPublicKeyInput{KeyID: b.make(t, agreer).KeyID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const ok, disabled, deleted, waits = "", "DisabledException: KEY is disabled.", "KMSInvalidStateException: KEY is pending deletion.", "KMSInvalidStateException: KEY is pending import."
+	const external = "UnsupportedOperationException: KEY origin is EXTERNAL which is not valid for this operation."
+	crypto := [4]string{ok, disabled, deleted, waits}
+	imports := [4]string{ok, ok, deleted, ok}
+	tests := []struct {
+		operation string
+		of        CreateKeyInput
+		want      [4]string // Enabled, Disabled, PendingDeletion, PendingImport
+		do        func(id string) error
+	}{
+		{"Sign", signer, crypto, func(id string) error {
+			return second(b.Sign(t.Context(), self, &SignInput{KeyID: id, Message: []byte("m"), SigningAlgorithm: "ECDSA_SHA_256"}))
+		}},
+		{"Verify", signer, crypto, func(id string) error {
+			err := second(b.Verify(t.Context(), self, &VerifyInput{KeyID: id, Message: []byte("m"), Signature: []byte("s"), SigningAlgorithm: "ECDSA_SHA_256"}))
+			return except(err, "KMSInvalidSignatureException")
+		}},
+		{"GetPublicKey", signer, crypto, func(id string) error {
+			return second(b.GetPublicKey(t.Context(), self, &GetPublicKeyInput{KeyID: id}))
+		}},
+		{"GenerateMac", mac, crypto, func(id string) error {
+			return second(b.GenerateMac(t.Context(), self, &GenerateMacInput{KeyID: id, Message: []byte("m"), MacAlgorithm: "HMAC_SHA_256"}))
+		}},
+		{"VerifyMac", mac, crypto, func(id string) error {
+			err := second(b.VerifyMac(t.Context(), self, &VerifyMacInput{KeyID: id, Message: []byte("m"), Mac: []byte("s"), MacAlgorithm: "HMAC_SHA_256"}))
+			return except(err, "KMSInvalidMacException")
+		}},
+		{"DeriveSharedSecret", agreer, crypto, func(id string) error {
+			return second(b.DeriveSharedSecret(t.Context(), self, &DeriveSharedSecretInput{KeyID: id, KeyAgreementAlgorithm: "ECDH", PublicKey: public.PublicKey}))
+		}},
+		{"Encapsulate", kem, crypto, func(id string) error {
+			return second(b.Encapsulate(t.Context(), self, &EncapsulateInput{KeyID: id, EncapsulationAlgorithm: "ML_KEM"}))
+		}},
+		{"Decapsulate", kem, crypto, func(id string) error {
+			return second(b.Decapsulate(t.Context(), self, &DecapsulateInput{KeyID: id, EncapsulationAlgorithm: "ML_KEM", SharedSecretCiphertextBlob: make([]byte, 1088)}))
+		}},
+		{"GenerateDataKeyPair", CreateKeyInput{}, crypto, func(id string) error {
+			return second(b.GenerateDataKeyPair(t.Context(), self, &GenerateDataKeyPairInput{KeyID: id, KeyPairSpec: "ECC_NIST_P256"}))
+		}},
+		{"GenerateDataKeyPairWithoutPlaintext", CreateKeyInput{}, crypto, func(id string) error {
+			return second(b.GenerateDataKeyPairWithoutPlaintext(t.Context(), self, &GenerateDataKeyPairWithoutPlaintextInput{KeyID: id, KeyPairSpec: "ECC_NIST_P256"}))
+		}},
+		{"EnableKeyRotation", CreateKeyInput{}, [4]string{ok, disabled, deleted, external}, func(id string) error {
+			return second(b.EnableKeyRotation(t.Context(), self, &EnableKeyRotationInput{KeyID: id}))
+		}},
+		{"DisableKeyRotation", CreateKeyInput{}, [4]string{ok, disabled, deleted, external}, func(id string) error {
+			return second(b.DisableKeyRotation(t.Context(), self, &KeyInput{id}))
+		}},
+		{"RotateKeyOnDemand", CreateKeyInput{}, crypto, func(id string) error { return second(b.RotateKeyOnDemand(t.Context(), self, &KeyInput{id})) }},
+		// Since imported material rotates on demand, these tell of it in every state.
+		{"GetKeyRotationStatus", CreateKeyInput{}, [4]string{}, func(id string) error { return second(b.GetKeyRotationStatus(t.Context(), self, &KeyInput{id})) }},
+		{"ListKeyRotations", CreateKeyInput{}, [4]string{}, func(id string) error {
+			return second(b.ListKeyRotations(t.Context(), self, &ListKeyRotationsInput{KeyID: id}))
+		}},
+		{"GetParametersForImport", CreateKeyInput{Origin: "EXTERNAL"}, imports, func(id string) error {
+			return second(b.GetParametersForImport(t.Context(), self, &GetParametersForImportInput{KeyID: id, WrappingAlgorithm: "RSAES_OAEP_SHA_256", WrappingKeySpec: "RSA_2048"}))
+		}},
+		{"ImportKeyMaterial", CreateKeyInput{Origin: "EXTERNAL"}, imports, func(id string) error { return b.bring(t, id) }},
+		{"DeleteImportedKeyMaterial", CreateKeyInput{Origin: "EXTERNAL"}, [4]string{}, func(id string) error {
+			return second(b.DeleteImportedKeyMaterial(t.Context(), self, &DeleteImportedKeyMaterialInput{KeyID: id}))
+		}},
+		{"ReplicateKey", wide, crypto, func(id string) error {
+			return second(b.ReplicateKey(t.Context(), self, &ReplicateKeyInput{KeyID: id, ReplicaRegion: "eu-west-2"}))
+		}},
+		{"UpdatePrimaryRegion", wide, crypto, func(id string) error {
+			return second(b.UpdatePrimaryRegion(t.Context(), self, &UpdatePrimaryRegionInput{KeyID: id, PrimaryRegion: "eu-west-1"}))
+		}},
+	}
+	for _, tt := range tests {
+		for i, state := range []key.State{key.Enabled, key.Disabled, key.PendingDeletion, key.PendingImport} {
+			t.Run(tt.operation+"/"+string(state), func(t *testing.T) {
+				in := tt.of
+				if state == key.PendingImport {
+					in.Origin = "EXTERNAL"
+				}
+				k := b.make(t, in)
+				isImported := in.Origin == "EXTERNAL" && (state != key.PendingImport || tt.operation == "UpdatePrimaryRegion")
+				if isImported {
+					if err := b.bring(t, k.KeyID); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if tt.operation == "UpdatePrimaryRegion" {
+					if _, err := b.ReplicateKey(t.Context(), self, &ReplicateKeyInput{KeyID: k.KeyID, ReplicaRegion: "eu-west-1"}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				switch {
+				case state != key.PendingImport:
+					b.into(t, k.KeyID, state)
+				case isImported:
+					if _, err := b.DeleteImportedKeyMaterial(t.Context(), self, &DeleteImportedKeyMaterialInput{KeyID: k.KeyID}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				err := tt.do(k.KeyID)
+				if tt.want[i] == ok {
+					if err != nil {
+						t.Errorf("%s on a key that is %s = %v; want ok", tt.operation, state, err)
+					}
+					return
+				}
+				wantError(t, tt.operation, err, strings.Replace(tt.want[i], "KEY", k.ARN, 1))
+			})
+		}
+	}
+}
+
+// second returns the error of an operation.
+func second[T any](_ T, err error) error { return err }
+
+// except returns err unless it has the code.
+func except(err error, code string) error {
+	if e := awserr.As(err); e != nil && e.Code == code {
+		return nil
+	}
+	return err
+}
+
+func (b *bench) make(t *testing.T, in CreateKeyInput) KeyMetadata {
+	t.Helper()
+	out, err := b.CreateKey(t.Context(), self, &in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.KeyMetadata
+}
+
+// bring imports 32 bytes into a symmetric key.
+func (b *bench) bring(t *testing.T, id string) error {
+	t.Helper()
+	p, err := b.GetParametersForImport(t.Context(), self, &GetParametersForImportInput{KeyID: id, WrappingAlgorithm: "RSAES_OAEP_SHA_256", WrappingKeySpec: "RSA_2048"})
+	if err != nil {
+		return err
+	}
+	public, err := x509.ParsePKIXPublicKey(p.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public.(*rsa.PublicKey), make([]byte, 32), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.ImportKeyMaterial(t.Context(), self, &ImportKeyMaterialInput{KeyID: id, ImportToken: p.ImportToken, EncryptedKeyMaterial: wrapped,
+		ExpirationModel: expiresNot})
+	return err
 }
