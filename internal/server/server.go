@@ -200,5 +200,8 @@ func (w *worker) sweep(ctx context.Context) error {
 	if _, err := w.s.KMS.Sweep(ctx); err != nil {
 		return err
 	}
+	if _, err := w.s.KMS.RotateDue(ctx); err != nil {
+		return err
+	}
 	return w.s.Objects.Collect(ctx)
 }
