@@ -2,42 +2,33 @@ package conformance
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// TestEraseGuide pastes the guide into a shell, block by block, and checks what it
-// promises.
-func TestEraseGuide(t *testing.T) {
-	aws := tool(t, "/usr/bin/aws", "aws")
-	text, err := os.ReadFile("../docs/erase-a-customer.md")
+// TestEraseACustomer runs the story of two customers under one key, one of whom is
+// erased: from the live server and from a backup that was made before.
+func TestEraseACustomer(t *testing.T) {
+	t.Parallel()
+	script, err := filepath.Abs("../scripts/erase-a-customer/run.sh")
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd := exec.Command("sh", script, binary, t.TempDir())
+	cmd.Env = append(os.Environ(), "AWS_CLI="+tool(t, "/usr/bin/aws", "aws"))
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.HasSuffix(string(out), "== done\n") {
+		t.Errorf("%v: the story ends with:\n%s", err, tail(string(out), 3000))
+	}
+}
+
+// TestEraseGuide pastes the guide into a shell, block by block, and checks what it
+// promises.
+func TestEraseGuide(t *testing.T) {
 	s := start(t)
-	work := t.TempDir()
-	script := []string{"set -u", `aws() { :; }`}
-	for _, line := range strings.Split(string(text), "\n") {
-		if code, ok := strings.CutPrefix(line, "    "); ok {
-			script = append(script, code)
-		}
-	}
-	guide := strings.Join(script, "\n") + "\necho end of the guide\n"
-	for from, to := range map[string]string{
-		"http://127.0.0.1:7070": s.endpoint, "coffer-data": s.dir,
-		"command aws ": "command " + aws + " ", `aws() { :; }`: "coffer() { " + binary + ` "$@"; }`,
-	} {
-		if !strings.Contains(guide, from) {
-			t.Fatalf("the guide does not hold %q any more", from)
-		}
-		guide = strings.ReplaceAll(guide, from, to)
-	}
-	if err := os.WriteFile(filepath.Join(work, "guide.sh"), []byte(guide), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out := s.run(work, []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL="}, "env", "-u", "AWS_ACCESS_KEY_ID", "-u", "AWS_SECRET_ACCESS_KEY",
-		"bash", filepath.Join(work, "guide.sh"))
+	out := s.pasteGuide(t, "erase-a-customer.md", map[string]string{"coffer-data": s.dir})
 	for _, want := range []string{
 		"refused to root, as it should be\n",
 		"1 objects, 2 versions, 0 uploads under way, 21 bytes\n",

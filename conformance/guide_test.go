@@ -7,37 +7,50 @@ import (
 	"testing"
 )
 
-// TestLockDownGuide pastes the guide into a shell, block by block, and checks what it
-// promises.
-func TestLockDownGuide(t *testing.T) {
-	aws := tool(t, "/usr/bin/aws", "aws")
-	text, err := os.ReadFile("../docs/lock-down.md")
+// guide returns the commands of a guide in docs, which are its indented lines, and a last
+// one that tells that they all ran.
+func guide(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../docs/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t)
-	work := t.TempDir()
-	script := []string{"set -u", `aws() { :; }`}
-	for _, line := range strings.Split(string(text), "\n") {
-		if code, ok := strings.CutPrefix(line, "    "); ok {
-			script = append(script, code)
+	var code strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if c, ok := strings.CutPrefix(line, "    "); ok {
+			code.WriteString(c)
 		}
 	}
-	guide := strings.Join(script, "\n") + "\necho end of the guide\n"
-	for from, to := range map[string]string{
-		"http://127.0.0.1:7070": s.endpoint, "coffer-data/credentials": filepath.Join(s.dir, "credentials"),
-		"command aws ": "command " + aws + " ", `aws() { :; }`: "coffer() { " + binary + ` "$@"; }`,
-	} {
-		if !strings.Contains(guide, from) {
+	return code.String() + "echo end of the guide\n"
+}
+
+// pasteGuide runs a guide against a server, as who has the credentials file, with
+// what else is to be put in place of words of the guide, and returns what it prints.
+func (s *server) pasteGuide(t *testing.T, name string, words map[string]string) string {
+	t.Helper()
+	code := "set -u\naws() { :; }\n" + guide(t, name)
+	words["http://127.0.0.1:7070"] = s.endpoint
+	words["command aws "] = "command " + tool(t, "/usr/bin/aws", "aws") + " "
+	words["aws() { :; }"] = "coffer() { " + binary + ` "$@"; }`
+	for from, to := range words {
+		if !strings.Contains(code, from) {
 			t.Fatalf("the guide does not hold %q any more", from)
 		}
-		guide = strings.ReplaceAll(guide, from, to)
+		code = strings.ReplaceAll(code, from, to)
 	}
-	if err := os.WriteFile(filepath.Join(work, "guide.sh"), []byte(guide), 0o600); err != nil {
+	work := t.TempDir()
+	if err := os.WriteFile(filepath.Join(work, "guide.sh"), []byte(code), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := s.run(work, []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL="}, "env", "-u", "AWS_ACCESS_KEY_ID", "-u", "AWS_SECRET_ACCESS_KEY",
+	return s.run(work, []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL="}, "env", "-u", "AWS_ACCESS_KEY_ID", "-u", "AWS_SECRET_ACCESS_KEY",
 		"bash", filepath.Join(work, "guide.sh"))
+}
+
+// TestLockDownGuide pastes the guide into a shell, block by block, and checks what it
+// promises.
+func TestLockDownGuide(t *testing.T) {
+	s := start(t)
+	out := s.pasteGuide(t, "lock-down.md", map[string]string{"coffer-data/credentials": filepath.Join(s.dir, "credentials")})
 	for _, want := range []string{
 		"debit 7\n",                  // the application reads
 		"refused, as it should be\n", // the administrator does not

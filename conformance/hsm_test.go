@@ -454,23 +454,14 @@ func TestHardwareRootsGuide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("../docs/hardware-roots.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := []string{"set -u", "export PATH=" + filepath.Dir(path) + ":$PATH"}
-	for _, line := range strings.Split(string(text), "\n") {
-		if code, ok := strings.CutPrefix(line, "    "); ok {
-			script = append(script, code)
-		}
-	}
+	script := "set -u\nexport PATH=" + filepath.Dir(path) + ":$PATH\n" + guide(t, "hardware-roots.md")
 	// A socket's path is short.
 	work, err := os.MkdirTemp("", "guide")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(work)
-	cmd := exec.Command("bash", "-c", strings.Join(append(script, "echo end of the guide"), "\n"))
+	cmd := exec.Command("bash", "-c", script)
 	cmd.Dir = work
 	b, err := cmd.CombinedOutput()
 	out := string(b)

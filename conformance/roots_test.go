@@ -10,16 +10,7 @@ import (
 
 // TestRootsGuide pastes the guide to roots into a shell.
 func TestRootsGuide(t *testing.T) {
-	text, err := os.ReadFile("../docs/roots-and-backups.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := []string{"set -eu", "export PATH=" + filepath.Dir(binary) + ":$PATH"}
-	for line := range strings.Lines(string(text)) {
-		if code, ok := strings.CutPrefix(line, "    "); ok {
-			script = append(script, strings.TrimRight(code, "\n"))
-		}
-	}
+	script := "set -eu\nexport PATH=" + filepath.Dir(binary) + ":$PATH\n" + guide(t, "roots-and-backups.md")
 	work := t.TempDir()
 	secrets := map[string]string{"passphrase": "orange planet violin cactus", "better": "purple giraffe harbor spoon", "vault": "yellow window sailor bread"}
 	for name, words := range secrets {
@@ -27,7 +18,7 @@ func TestRootsGuide(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command("bash", "-c", strings.Join(append(script, "echo end of the guide"), "\n"))
+	cmd := exec.Command("bash", "-c", script)
 	cmd.Dir = work
 	b, err := cmd.CombinedOutput()
 	out := string(b)
