@@ -22,6 +22,12 @@ import (
 // After an error the leaves may or may not be destroyed; the next call, or the
 // next OpenRoot, first finds out.
 func (r *Root) puncture(ctx context.Context, leaves []leaf, survivors func(old, next *epochState) error) (uint64, error) {
+	return r.turn(ctx, leaves, false, survivors)
+}
+
+// turn is puncture, which with always changes the epoch also if no leaf is left to
+// destroy.
+func (r *Root) turn(ctx context.Context, leaves []leaf, always bool, survivors func(old, next *epochState) error) (uint64, error) {
 	r.change.Lock()
 	defer r.change.Unlock()
 	if r.state == nil {
@@ -35,8 +41,8 @@ func (r *Root) puncture(ctx context.Context, leaves []leaf, survivors func(old, 
 		r.replace(s)
 	}
 	old := r.state
-	leaves = old.living(leaves)
-	if len(leaves) == 0 {
+	leaves = append([]leaf{}, old.living(leaves)...) // not nil, which would stand for any
+	if len(leaves) == 0 && !always {
 		return old.number, nil
 	}
 	next, touched, err := r.advance(old, leaves)

@@ -2,7 +2,6 @@ package key
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -14,37 +13,7 @@ import (
 // The new epoch is read back and proven before the old one is destroyed. After an
 // error the epoch may or may not have changed; the next call, or the next OpenRoot,
 // first finds out.
-func (r *Root) Reseal(ctx context.Context) (uint64, error) {
-	return r.reseal(ctx, nil)
-}
-
-func (r *Root) reseal(ctx context.Context, survivors func(old, next *epochState) error) (uint64, error) {
-	r.change.Lock()
-	defer r.change.Unlock()
-	if r.state == nil {
-		return 0, errors.New("key: root of trust is closed")
-	}
-	if r.unsettled {
-		s, err := r.settle(ctx)
-		if err != nil {
-			return 0, fmt.Errorf("settle root of trust: %w", err)
-		}
-		r.replace(s)
-	}
-	none := []leaf{} // not nil, which would stand for any
-	next, touched, err := r.advance(r.state, none)
-	if err != nil {
-		return 0, err
-	}
-	back, err := r.commit(ctx, r.state, next, touched, none, survivors)
-	next.head.wipe()
-	if err != nil {
-		return 0, err
-	}
-	r.replace(back)
-	r.log.Info("epoch changed", "epoch", back.number, "leaves", 0, "shards", 0)
-	return back.number, nil
-}
+func (r *Root) Reseal(ctx context.Context) (uint64, error) { return r.turn(ctx, nil, true, nil) }
 
 // Reseal is [Root.Reseal] for a root that serves keys: it also brings the rows to
 // the new epoch, and opens a sample of the key versions from it before the old one
@@ -54,7 +23,7 @@ func (k *Keys) Reseal(ctx context.Context) (uint64, error) {
 	defer k.destroy.Unlock()
 	k.epochs.Lock()
 	defer k.epochs.Unlock()
-	epoch, err := k.root.reseal(ctx, k.survivors(ctx, nil))
+	epoch, err := k.root.turn(ctx, nil, true, k.survivors(ctx, nil))
 	if err != nil {
 		return 0, fmt.Errorf("change epoch: %w", err)
 	}

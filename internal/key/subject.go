@@ -120,6 +120,15 @@ func (k *Keys) subjectAt(key *Key, value string) subjectAt {
 	return a
 }
 
+// subjectIn returns the subject that an encryption context names below a key that has
+// subjects, or ErrNoSubject.
+func (key *Key) subjectIn(encryptionContext map[string]string) (value string, err error) {
+	if value = encryptionContext[key.ShredBy]; value == "" {
+		return "", ErrNoSubject
+	}
+	return value, nil
+}
+
 // SubjectOf returns the ID of the subject that an encryption context names below a
 // key, whether it was ever used or not; ok is false if the key has no subjects.
 // It returns ErrNoSubject if the context lacks the pair.
@@ -127,9 +136,9 @@ func (k *Keys) SubjectOf(key *Key, encryptionContext map[string]string) (id Subj
 	if key.ShredBy == "" {
 		return id, false, nil
 	}
-	value := encryptionContext[key.ShredBy]
-	if value == "" {
-		return id, false, ErrNoSubject
+	value, err := key.subjectIn(encryptionContext)
+	if err != nil {
+		return id, false, err
 	}
 	return k.subjectAt(key, value).id, true, nil
 }
@@ -140,9 +149,9 @@ func (k *Keys) mixSubject(ctx context.Context, key *Key, m *material, encryption
 	if key.ShredBy == "" {
 		return nil
 	}
-	value := encryptionContext[key.ShredBy]
-	if value == "" {
-		return ErrNoSubject
+	value, err := key.subjectIn(encryptionContext)
+	if err != nil {
+		return err
 	}
 	s, err := k.subject(ctx, key, value, create)
 	if err != nil {
@@ -167,9 +176,9 @@ func (k *Keys) Ready(ctx context.Context, key *Key, encryptionContext map[string
 	if key.ShredBy == "" {
 		return nil
 	}
-	value := encryptionContext[key.ShredBy]
-	if value == "" {
-		return ErrNoSubject
+	value, err := key.subjectIn(encryptionContext)
+	if err != nil {
+		return err
 	}
 	s, err := k.subject(ctx, key, value, false)
 	if errors.Is(err, ErrSubjectNotFound) {

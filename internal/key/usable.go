@@ -21,9 +21,9 @@ func (k *Keys) Usable(r meta.Reader, ref Ref, encryptionContext map[string]strin
 	if err := key.Usable(); err != nil || key.ShredBy == "" {
 		return err
 	}
-	value := encryptionContext[key.ShredBy]
-	if value == "" {
-		return ErrNoSubject
+	value, err := key.subjectIn(encryptionContext)
+	if err != nil {
+		return err
 	}
 	subject, err := getSubject(r, k.subjectAt(key, value))
 	if errors.Is(err, ErrSubjectNotFound) {
