@@ -13,11 +13,11 @@ import (
 	"coffer/internal/meta"
 )
 
-// parts are the names that a first start makes, in order, before the stamp.
-var parts = []string{lockFile, rootDir, metaDir, blobDir, credentialsFile}
+// names are the names that a first start makes, in order, before the stamp.
+var names = []string{lockFile, rootDir, metaDir, blobDir, credentialsFile}
 
 func TestPrepareNew(t *testing.T) {
-	all := append([]string{tlsDir, "lost+found"}, parts...)
+	all := append([]string{tlsDir, "lost+found"}, names...)
 	for set := range 1 << len(all) {
 		dir := t.TempDir()
 		for i, name := range all {
@@ -107,20 +107,20 @@ func TestCutFirstStart(t *testing.T) {
 	if err := Init(t.Context(), settings(whole), quietLog); err != nil {
 		t.Fatal(err)
 	}
-	for n := range len(parts) + 1 {
+	for n := range len(names) + 1 {
 		dir := t.TempDir()
-		for _, name := range parts[:n] {
+		for _, name := range names[:n] {
 			copyTree(t, filepath.Join(whole, name), filepath.Join(dir, name))
 		}
 		s := openStack(t, settings(dir))
 		id, secret := credentials(t, dir)
 		k, err := s.Identity.Lookup(t.Context(), id)
 		if err != nil || k.Secret.Reveal() != secret || !s.IsNew {
-			t.Errorf("after %v: key in credentials: %v, new %t; want one that is known, new", parts[:n], err, s.IsNew)
+			t.Errorf("after %v: key in credentials: %v, new %t; want one that is known, new", names[:n], err, s.IsNew)
 		}
 		closeStack(t, s)
 		if s := openStack(t, settings(dir)); s.IsNew {
-			t.Errorf("after %v: the second start makes the directory again", parts[:n])
+			t.Errorf("after %v: the second start makes the directory again", names[:n])
 		}
 	}
 }
