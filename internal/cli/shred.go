@@ -270,15 +270,27 @@ func (s *shredding) confirm(p *shred.Preview) bool {
 	return false
 }
 
+// ofObject replaces an object by the subject that it is. ok is false if it is none of its
+// own, or can't be found: then code ends the command.
+func (s *shredding) ofObject(ctx context.Context) (code int, ok bool) {
+	if s.in.Object == "" {
+		return exitOK, true
+	}
+	p, err := s.look(ctx)
+	switch {
+	case err != nil:
+		return s.notSeen(err), false
+	case p.Refused != "":
+		fmt.Fprintln(s.e.stderr, "coffer shred: "+p.Refused)
+		return exitNegative, false
+	}
+	return exitOK, true
+}
+
 // status shows where a key or subject stands, and writes the receipt if it is wanted.
 func (s *shredding) status(ctx context.Context) int {
-	if s.in.Object != "" {
-		if p, err := s.look(ctx); err != nil {
-			return s.notSeen(err)
-		} else if p.Refused != "" {
-			fmt.Fprintln(s.e.stderr, "coffer shred: "+p.Refused)
-			return exitNegative
-		}
+	if code, ok := s.ofObject(ctx); !ok {
+		return code
 	}
 	out := new(shred.State)
 	in := s.in
@@ -303,13 +315,8 @@ func (s *shredding) status(ctx context.Context) int {
 // change schedules, cancels, disables or enables. For a whole key these are operations
 // of KMS.
 func (s *shredding) change(ctx context.Context, verb string) int {
-	if s.in.Object != "" {
-		if p, err := s.look(ctx); err != nil {
-			return s.notSeen(err)
-		} else if p.Refused != "" {
-			fmt.Fprintln(s.e.stderr, "coffer shred: "+p.Refused)
-			return exitNegative
-		}
+	if code, ok := s.ofObject(ctx); !ok {
+		return code
 	}
 	out := new(shred.State)
 	var err error
