@@ -71,3 +71,19 @@ func TestLockDownGuide(t *testing.T) {
 		t.Log(out)
 	}
 }
+
+// TestImportGuide pastes the guide to imported key material into a shell.
+func TestImportGuide(t *testing.T) {
+	t.Parallel()
+	tool(t, "openssl")
+	s := start(t)
+	out := s.pasteGuide(t, "bring-your-own-key.md", map[string]string{"coffer-data/credentials": filepath.Join(s.dir, "credentials")})
+	for _, want := range []string{"Enabled\n", "is pending import.\n", "dead at once\n", "a secret\n", "end of the guide\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the guide does not print %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+}
