@@ -22,7 +22,9 @@ func TestRetire(t *testing.T) {
 	}
 	s := &Store{meta: mem.New()}
 	write := func(w Wrap) error {
-		return s.meta.Update(t.Context(), func(txn meta.Txn) error { return indexUpload(txn, &Bucket{Name: "b"}, &Upload{Key: "k", ID: "u", Wrap: w}) })
+		return s.meta.Update(t.Context(), func(txn meta.Txn) error {
+			return indexUpload(txn, &Bucket{Name: "b"}, &Upload{Key: "k", ID: "u", Wrap: w})
+		})
 	}
 	if err := s.Retire(t.Context(), arn, []keyblob.MaterialID{old}); err != nil {
 		t.Fatal(err)
