@@ -57,6 +57,13 @@ var opsRows = []row{
 	versionsRow("ListKeyContent", "content", "DescribeKey"),
 	versionsRow("PreviewKeyVersions", "preview", "DescribeKey"),
 	versionsRow("DestroyKeyVersions", "destroy", "ScheduleKeyDeletion"),
+	{operation: "RewrapObject", make: func(m *matrix) (wire, []right) {
+		p := m.place()
+		p.object(p.underKMS()...)
+		to := m.kmsKey()
+		return wire{service: "coffer", method: "POST", target: opsapi.Prefix + "objects/rewrap", body: `{"bucket":"` + p.bucket + `","key":"key","kmsKeyArn":"` + to + `"}`},
+			[]right{{"coffer:RewrapObject", p.aboutKey}, {"s3:UpdateObjectEncryption", p.aboutKey}, {"kms:Decrypt", p.kmsKey}, {"kms:GenerateDataKey", to}}
+	}},
 	{operation: "IssueSession", rootOnly: true, foreign: "NoSuchEntity", make: func(*matrix) (wire, []right) {
 		user := "arn:aws:iam::" + homeAccount + ":user/helper"
 		return wire{service: "coffer", method: "POST", target: opsapi.Prefix + "sessions", body: `{"principal":"` + user + `"}`},

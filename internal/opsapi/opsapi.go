@@ -19,6 +19,7 @@ import (
 	"coffer/internal/authn"
 	"coffer/internal/awserr"
 	"coffer/internal/awsjson"
+	"coffer/internal/s3"
 	"coffer/internal/shred"
 	"coffer/internal/sts"
 )
@@ -33,6 +34,8 @@ const maxBody = 64 << 10
 type Config struct {
 	Admin *admin.Service
 	Shred *shred.Service
+	// Objects is the S3 service, which seals objects anew.
+	Objects *s3.Service
 	// Sessions makes credentials that act as a user or a role.
 	Sessions Sessions
 	// Authenticate finds out who sends a request, and reads its body. The caller

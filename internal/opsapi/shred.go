@@ -5,10 +5,11 @@ import (
 	"net/http"
 
 	"coffer/internal/authn"
+	"coffer/internal/s3"
 	"coffer/internal/shred"
 )
 
-// shredOperations are the rows of package shred.
+// shredOperations are the rows of package shred, and of what moves content between keys.
 func shredOperations() []Operation {
 	const exampleVersions = `{"key":"alias/customers"}`
 	const example = `{"key":"alias/customers","name":"subject","value":"alice"}`
@@ -42,6 +43,9 @@ func shredOperations() []Operation {
 		})},
 		{"DestroyKeyVersions", http.MethodPost, "keyversions/destroy", withBody(exampleVersions, func(h *Handler, ctx context.Context, c *authn.Caller, in *shred.VersionsInput) (*shred.Versions, error) {
 			return h.cfg.Shred.DestroyKeyVersions(ctx, c, in)
+		})},
+		{"RewrapObject", http.MethodPost, "objects/rewrap", withBody(`{"bucket":"ledger","key":"entry.txt","kmsKeyArn":"arn:aws:kms:us-east-1:123456789012:key/0c2e5a55-1234-4321-aaaa-0123456789ab"}`, func(h *Handler, ctx context.Context, c *authn.Caller, in *s3.RewrapObjectInput) (*s3.RewrapObjectOutput, error) {
+			return h.cfg.Objects.RewrapObject(ctx, c, in)
 		})},
 	}
 }

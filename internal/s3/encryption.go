@@ -143,42 +143,56 @@ func (r *request) updateEncryption(in *UpdateObjectEncryptionInput) error {
 	if in.Unsupported != "" {
 		return invalidRequest("The encryption type %s is not supported by UpdateObjectEncryption. Supported value: SSE-KMS.", strconv.Quote(in.Unsupported))
 	}
-	a, err := arn.Parse(in.KMSKeyARN)
-	if err != nil || a.Service != "kms" || !strings.HasPrefix(a.Resource, "key/") {
-		return invalidArgument("KMSKeyArn", in.KMSKeyARN, "The KMSKeyArn must be the full ARN of a KMS key")
-	}
-	v, err := r.find()
-	if err != nil {
-		return err
-	}
-	if err := r.covers(r.bucket, v.Key); err != nil {
-		return err
-	}
-	mode, err := v.Content.Wrap.Mode()
+	v, mode, err := r.toRekey()
 	if err != nil {
 		return err
 	}
 	if mode == sealed.ModeCustomer || mode == sealed.ModeDSSE {
 		return invalidRequest("UpdateObjectEncryption supports objects encrypted with SSE-S3 or SSE-KMS only.")
 	}
+	p := &plan{mode: sealed.ModeKMS}
+	if in.BucketKeyEnabled {
+		p.mode = sealed.ModeBucketKey
+	}
+	return r.sealAnew(v, p, r.s.objects.Rekey)
+}
+
+// toRekey finds the version that is to come under the KMS key that the request names.
+func (r *request) toRekey() (v *object.Version, mode sealed.Mode, err error) {
+	a, err := arn.Parse(r.rekey.KMSKeyARN)
+	if err != nil || a.Service != "kms" || !strings.HasPrefix(a.Resource, "key/") {
+		return nil, 0, invalidArgument("KMSKeyArn", r.rekey.KMSKeyARN, "The KMSKeyArn must be the full ARN of a KMS key")
+	}
+	if v, err = r.find(); err != nil {
+		return nil, 0, err
+	}
+	if err := r.covers(r.bucket, v.Key); err != nil {
+		return nil, 0, err
+	}
+	mode, err = v.Content.Wrap.Mode()
+	return v, mode, err
+}
+
+// sealAnew obtains what opens v and, under the KMS key that the request names, what is
+// to seal it, and lets the store seal it so.
+func (r *request) sealAnew(v *object.Version, p *plan,
+	seal func(context.Context, *object.Bucket, *object.Version, *sealed.Secret, *object.Sealing, object.Record) error,
+) error {
 	secret, err := r.secret(&v.Content.Wrap, CustomerKey{})
 	if err != nil {
 		return err
 	}
 	defer secret.Wipe()
-	p := &plan{mode: sealed.ModeKMS, keyID: in.KMSKeyARN}
-	if in.BucketKeyEnabled {
-		p.mode = sealed.ModeBucketKey
-		// A bucket key of a while ago may be of an older version of the KMS key.
-		r.mustDraw = true
-	}
-	seal, err := r.sealing(p)
+	p.keyID = r.rekey.KMSKeyARN
+	// A bucket key of a while ago may be of an older version of the KMS key.
+	r.mustDraw = p.mode == sealed.ModeBucketKey
+	to, err := r.sealing(p)
 	if err != nil {
 		return err
 	}
-	defer seal.Wipe()
+	defer to.Wipe()
 	r.noteSSE(p.mode, false)
-	return r.s.objects.Rekey(r.ctx, r.bucket, v, secret, seal, r.recordUsing(seal.KeyARN, seal.Context))
+	return seal(r.ctx, r.bucket, v, secret, to, r.recordUsing(to.KeyARN, to.Context))
 }
 
 // methodNotAllowedOnMarker is the answer to reading a delete marker by its id.

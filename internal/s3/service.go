@@ -135,6 +135,11 @@ const (
 )
 
 func (s *Service) begin(ctx context.Context, c *authn.Caller, operation string, kind int, bucket, key, expectOwner string) *request {
+	return s.beginAt(ctx, c, source, operation, kind, bucket, key, expectOwner)
+}
+
+// beginAt begins an operation of another API than S3.
+func (s *Service) beginAt(ctx context.Context, c *authn.Caller, source, operation string, kind int, bucket, key, expectOwner string) *request {
 	r := &request{s: s, c: c, ctx: ctx, bucketName: bucket, key: key, expectOwner: expectOwner,
 		Call: s.gate.Begin(c, authz.Operation{
 			Source: source, Name: operation,

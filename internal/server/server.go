@@ -113,6 +113,7 @@ func newOps(s *Stack, cfg *config.Server, w *worker) *opsapi.Handler {
 			Organizations: s.Orgs, Meter: s.Meter, Keys: s.Keys, Backups: s.Backups, Log: s.log,
 		}),
 		Shred:           s.Shred,
+		Objects:         s.S3,
 		Sessions:        s.STS,
 		Authenticate:    func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, "coffer", r) },
 		AuthenticateIAM: func(r *http.Request) (*authn.Caller, []byte, error) { return readJSON(s.Authn, apiIAM, r) },
