@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -301,4 +302,77 @@ func TestRewrapIsKilled(t *testing.T) {
 		t.Fatalf("%+v, %v, %d left\n%s", r, err, left(), stderr)
 	}
 	wantStored(t, s, "ledger", key, all)
+}
+
+// With --deep each version gets a new data key: everything reads as before, and when
+// the key of before is destroyed nothing of it is said to be touched.
+func TestRewrapDeep(t *testing.T) {
+	s := start(t)
+	becomeShredder(t, s)
+	first, old, now := newKMSKey(t, s), newKMSKey(t, s), newKMSKey(t, s)
+	all := fillUnder(t, s, "ledger", old)
+	name, bucket := "double", "ledger"
+	put := func(algorithm types.ServerSideEncryption, key string) {
+		t.Helper()
+		out, err := s.s3().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &name, Body: strings.NewReader("in two layers"), ServerSideEncryption: algorithm, SSEKMSKeyId: &key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, stored{name, aws.ToString(out.VersionId), aws.ToString(out.ETag), []byte("in two layers")})
+	}
+	put("aws:kms:dsse", old)
+	// One that came under the key from another, which opens the same data key.
+	name = "moved"
+	put("aws:kms", first)
+	if r, stderr, err := s.rewrap(t, "--key", first, "--to", old); err != nil || r.Moved != 1 {
+		t.Fatalf("%+v, %v\n%s", r, err, stderr)
+	}
+	head := func(o stored) *s3.HeadObjectOutput {
+		t.Helper()
+		out, err := s.s3().HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &o.key, VersionId: &o.version, ChecksumMode: "ENABLED"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	var before []*s3.HeadObjectOutput
+	for _, o := range all {
+		before = append(before, head(o))
+	}
+
+	_, stderr, err := s.rewrap(t, "--key", old, "--to", now, "--deep", "--provider", "aws")
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 2 || !strings.Contains(stderr, "--deep needs --provider coffer") {
+		t.Errorf("--deep on AWS: %v\n%s", err, stderr)
+	}
+	r, stderr, err := s.rewrap(t, "--key", old, "--to", now, "--deep")
+	if err != nil || r.Moved != int64(len(all)) || r.Failed != 0 || !r.Finished {
+		t.Fatalf("%+v, %v\n%s", r, err, stderr)
+	}
+	wantStored(t, s, bucket, now, all)
+	for i, o := range all {
+		was, is := before[i], head(o)
+		if !was.LastModified.Equal(*is.LastModified) || aws.ToString(was.ChecksumCRC64NVME) != aws.ToString(is.ChecksumCRC64NVME) ||
+			was.ServerSideEncryption != is.ServerSideEncryption || aws.ToBool(was.BucketKeyEnabled) != aws.ToBool(is.BucketKeyEnabled) {
+			t.Errorf("%s was %+v, is %+v", o.key, was, is)
+		}
+	}
+	// Sealed anew under the same key, too.
+	if r, stderr, err = s.rewrap(t, "--key", now, "--latest", "--deep"); err != nil || r.Moved != int64(len(all)) {
+		t.Fatalf("%+v, %v\n%s", r, err, stderr)
+	}
+	wantStored(t, s, bucket, now, all)
+
+	for _, key := range []string{first, old} {
+		status, body := s.admin("POST", "shreds/preview", `{"key":"`+key+`"}`)
+		var p struct {
+			Dark, NotDark struct{ Versions, Uploads int64 }
+		}
+		if status != 200 || json.Unmarshal([]byte(body), &p) != nil || p.Dark.Versions+p.NotDark.Versions != 0 {
+			t.Errorf("preview of %s: %d %s", key, status, body)
+		}
+	}
+	s.stop()
+	if out, err := exec.Command(binary, "fsck", "--data", s.dir, "--deep").CombinedOutput(); err != nil {
+		t.Errorf("fsck: %v\n%s", err, out)
+	}
 }

@@ -27,6 +27,7 @@ import (
 type rewrapState struct {
 	From   string `json:"from"` // ARN
 	To     string `json:"to"`   // ARN; equal to From for its latest version
+	Deep   bool   `json:"deep,omitempty"`
 	DryRun bool   `json:"dryRun,omitempty"`
 	Bucket string `json:"bucket,omitempty"` // the only one
 	Prefix string `json:"prefix,omitempty"`
@@ -86,20 +87,24 @@ type rewrapping struct {
 	pause time.Duration
 	next  time.Time // before which no version is moved
 	isOld bool      // move only what the server says is under an older version
+	found bool      // what is looked at is or was under the key: its index says so
 }
 
 // rewrap runs coffer rewrap.
 func rewrap(ctx context.Context, e *environment, args []string) int {
 	fs := e.flags("rewrap [flags]", "Wrap the data keys of all objects under a KMS key, in all their versions, under another key, or under the\n"+
-		"latest version of the same key. Data, ETags, dates and version IDs stay. A run that was cut goes on with --state.", `
+		"latest version of the same key. Data, ETags, dates and version IDs stay; with --deep the data is encrypted\n"+
+		"again under new data keys. A run that was cut goes on with --state.", `
 coffer rewrap --key alias/customers --latest
 coffer rewrap --key alias/customers --latest --destroy-old
+coffer rewrap --key alias/customers --to alias/new --deep
 coffer rewrap --key alias/old --to alias/new --bucket ledger --rate 100 --state rewrap.json
 coffer rewrap --key alias/old --to alias/new --provider aws --dry-run --json`)
 	r := &rewrapping{e: e}
 	from := fs.String("key", "", "ID, ARN or alias of the KMS `key` that the objects are under")
 	to := fs.String("to", "", "ID, ARN or alias of the `key` that they come under")
 	latest := fs.Bool("latest", false, "the latest version of the same key, instead of --to")
+	fs.BoolVar(&r.state.Deep, "deep", false, "encrypt the data again in place, each version under a data key of its own that is new")
 	fs.StringVar(&r.state.Bucket, "bucket", "", "this `bucket` alone")
 	fs.StringVar(&r.state.Prefix, "prefix", "", "objects that start with this `text` alone; needs --bucket")
 	rate := fs.Int("rate", 0, "move at most this `number` of versions a second; 0 for no limit")
@@ -124,6 +129,8 @@ coffer rewrap --key alias/old --to alias/new --provider aws --dry-run --json`)
 		err = fmt.Errorf("--rate is a number from 0 to %d", maxRate)
 	case *provider != "coffer" && *provider != "aws":
 		err = fmt.Errorf("--provider %q is neither coffer nor aws", *provider)
+	case r.state.Deep && *provider != "coffer":
+		err = errors.New("--deep needs --provider coffer")
 	case *destroy && (!*latest || *provider != "coffer" || r.state.Bucket != "" || r.state.DryRun):
 		err = errors.New("--destroy-old goes with --latest, on a Coffer, for all buckets, and not with --dry-run")
 	case *destroy && !*yes && !e.isTerminal():
@@ -201,7 +208,7 @@ func (r *rewrapping) resolve(ctx context.Context, k *kms.Client, from, to string
 	}
 	r.state.To = r.state.From
 	if to == "" {
-		r.isOld = r.c != nil
+		r.isOld = r.c != nil && !r.state.Deep
 		return nil
 	}
 	if r.state.To, err = resolve(to); err == nil && r.state.To == r.state.From {
@@ -228,7 +235,7 @@ func (r *rewrapping) resume() error {
 		return fmt.Errorf("--state %s does not read: %w", r.file, err)
 	}
 	now := &r.state
-	if was.From != now.From || was.To != now.To || was.Bucket != now.Bucket || was.Prefix != now.Prefix || was.DryRun != now.DryRun {
+	if was.From != now.From || was.To != now.To || was.Bucket != now.Bucket || was.Prefix != now.Prefix || was.DryRun != now.DryRun || was.Deep != now.Deep {
 		return fmt.Errorf("--state %s is of other work: from %s to %s", r.file, was.From, was.To)
 	}
 	if was.Finished {
@@ -285,6 +292,7 @@ func (r *rewrapping) all(ctx context.Context) error {
 }
 
 func (r *rewrapping) byIndex(ctx context.Context) error {
+	r.found = true
 	for {
 		var page shred.KeyContent
 		if err := r.c.call(ctx, "POST", "keyversions/content", nil, shred.ContentInput{Key: r.state.From, After: r.state.After}, &page); err != nil {
@@ -313,6 +321,7 @@ func (r *rewrapping) byIndex(ctx context.Context) error {
 }
 
 func (r *rewrapping) byListing(ctx context.Context) error {
+	r.found = false
 	buckets := []string{r.state.Bucket}
 	if r.state.Bucket == "" {
 		buckets = nil
@@ -397,13 +406,15 @@ func (r *rewrapping) one(ctx context.Context, bucket, key, version string, size 
 	case h.ServerSideEncryption == "AES256" || h.ServerSideEncryption == "":
 		r.state.Skipped[skipSSES3]++
 		return nil
+	case aws.ToString(h.SSEKMSKeyId) == r.state.To && r.state.Deep && r.found:
+		// Its data key was once under the other, or still is.
 	case aws.ToString(h.SSEKMSKeyId) == r.state.To && r.state.To != r.state.From:
 		r.state.Skipped[skipPresent]++
 		return nil
 	case aws.ToString(h.SSEKMSKeyId) != r.state.From:
 		r.state.Skipped[skipOtherKey]++
 		return nil
-	case h.ServerSideEncryption == "aws:kms:dsse":
+	case h.ServerSideEncryption == "aws:kms:dsse" && !r.state.Deep:
 		r.state.Skipped[skipDSSE]++
 		return nil
 	}
@@ -411,7 +422,13 @@ func (r *rewrapping) one(ctx context.Context, bucket, key, version string, size 
 		if err := r.wait(ctx); err != nil {
 			return err
 		}
-		if err := r.update(ctx, bucket, key, version, aws.ToBool(h.BucketKeyEnabled)); err != nil {
+		var err error
+		if r.state.Deep {
+			err = r.reseal(ctx, bucket, key, version)
+		} else {
+			err = r.update(ctx, bucket, key, version, aws.ToBool(h.BucketKeyEnabled))
+		}
+		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
