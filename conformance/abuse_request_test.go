@@ -124,6 +124,7 @@ var members = map[string]any{
 	"Enabled": true, "Operations": []string{"Decrypt"}, "ReplicaRegion": "eu-west-1", "PrimaryRegion": "eu-west-1", "ServiceNamespace": "s3",
 	"ThumbprintList": []string{strings.Repeat("a", 40)}, "RetiringPrincipal": "arn:aws:iam::123456789012:user/nobody",
 	"ServicePrincipal": "access-analyzer.amazonaws.com", "ImportToken": []byte("x"), "EncryptedKeyMaterial": []byte("x"), "PublicKey": []byte("x"),
+	"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
 }
 
 // needed are the members that an operation can't be called without, and that the SDK
@@ -131,7 +132,7 @@ var members = map[string]any{
 var needed = map[string][]string{
 	"CreateGrant": {"GranteePrincipal"}, "Decrypt": {"CiphertextBlob"}, "ReEncrypt": {"CiphertextBlob"}, "GenerateDataKey": {"NumberOfBytes"},
 	"GenerateDataKeyWithoutPlaintext": {"NumberOfBytes"}, "GenerateRandom": {"NumberOfBytes"}, "ListRetirableGrants": {"RetiringPrincipal"},
-	"RetireGrant": {"KeyId", "GrantId"},
+	"RetireGrant": {"KeyId", "GrantId"}, "ImportKeyMaterial": {"ExpirationModel"},
 }
 
 // fill sets the member of an input that an error of the SDK says is missing, and
@@ -177,7 +178,7 @@ func (a *attack) set(f reflect.Value, name string) {
 		}
 		a.set(f.Index(0), strings.TrimSuffix(name, "s"))
 	case reflect.String:
-		if values := f.MethodByName("Values"); values.IsValid() { // an enumeration
+		if values := f.MethodByName("Values"); values.IsValid() && name != "ExpirationModel" { // an enumeration
 			f.Set(values.Call(nil)[0].Index(0))
 		} else if s, ok := v.(string); ok {
 			f.SetString(s)

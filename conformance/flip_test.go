@@ -249,7 +249,7 @@ func (sp *specimen) try(t testing.TB, f flip) (flipOutcome, error) {
 	}
 	defer os.RemoveAll(dir)
 	// Blobs are not damaged here, and not written by reads.
-	copied := exec.Command("sh", "-c", `cd "$1" && cp -a credentials format.json lock meta root "$2" && cp -al blobs "$2"`, "sh", sp.dir, dir)
+	copied := exec.Command("sh", "-c", `cd "$1" && cp -a credentials format.json lock meta receipt.pub root "$2" && cp -al blobs "$2"`, "sh", sp.dir, dir)
 	if out, err := copied.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("copy: %v %s", err, out)
 	}
