@@ -308,3 +308,48 @@ func TestKillAtEveryStepOfAMixedDestruction(t *testing.T) {
 		}
 	}
 }
+
+// After ten thousand shreds rows from before them serve every survivor, and the
+// frontiers have the size that docs/spec/key-hierarchy.md computes.
+func TestOldRowsAfterManyShreds(t *testing.T) {
+	const shreds, survivors = 10_000, 1_000
+	w := newWorld(t)
+	k := w.open()
+	key := shredKey(t, k, false)
+	var kept [][]byte
+	var gone []string
+	for i := range shreds + survivors {
+		name := fmt.Sprint(i)
+		blob := sealFor(t, k, key, name)
+		if i%11 == 0 {
+			kept = append(kept, blob)
+		} else {
+			gone = append(gone, name)
+		}
+	}
+	old := dump(t, w.rows)
+	if _, err := k.DestroySubjects(t.Context(), key.Ref, gone, nil); err != nil {
+		t.Fatal(err)
+	}
+	size := 0
+	for _, name := range k.root.state.names() {
+		size += len(w.root.frontiers[name])
+	}
+	// A path of nodes for each shard on the way to its unused leaves, and a few for each shred.
+	if most := shardCount*(treeDepth*nodeSize+64) + shreds*4*nodeSize; size > most {
+		t.Errorf("the frontiers have %d bytes; want at most %d", size, most)
+	}
+	k.Close()
+	w.rows = restore(t, old)
+	k = w.open()
+	for i, blob := range kept {
+		if err := opens(t, k, blob, fmt.Sprint(11*i)); err != nil {
+			t.Fatalf("survivor %d: %v", 11*i, err)
+		}
+	}
+	for _, name := range gone[:100] {
+		if _, err := k.Encrypt(t.Context(), key.Ref, nil, of(name)); !errors.Is(err, ErrSubjectDestroyed) {
+			t.Fatalf("shredded subject %s: %v", name, err)
+		}
+	}
+}
