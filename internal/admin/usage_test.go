@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +17,7 @@ import (
 	"coffer/internal/key"
 	"coffer/internal/meta/mem"
 	"coffer/internal/meter"
-	"coffer/internal/rootseal"
+	"coffer/internal/rootseal/sealtest"
 	"coffer/internal/trail"
 )
 
@@ -26,36 +25,6 @@ const (
 	home   = "123456789012"
 	tenant = "210987654321"
 )
-
-// A memRoot is a root store in memory that forgets.
-type memRoot struct {
-	epochs    map[uint64]rootseal.Epoch
-	frontiers map[string][]byte
-}
-
-func (m *memRoot) Epochs(context.Context) ([]uint64, error) {
-	return slices.Sorted(maps.Keys(m.epochs)), nil
-}
-
-func (m *memRoot) Load(_ context.Context, number uint64) (*rootseal.Epoch, error) {
-	e, ok := m.epochs[number]
-	if !ok {
-		return nil, rootseal.ErrNoRoot
-	}
-	e.Frontiers = maps.Clone(m.frontiers)
-	return &e, nil
-}
-
-func (m *memRoot) Prepare(_ context.Context, e *rootseal.Epoch) error {
-	maps.Copy(m.frontiers, e.Frontiers)
-	m.epochs[e.Number] = *e
-	return nil
-}
-
-func (m *memRoot) Destroy(_ context.Context, number uint64, _ []string) error {
-	delete(m.epochs, number)
-	return nil
-}
 
 // A usageWorld is a service over real keys, whose month of use is over.
 type usageWorld struct {
@@ -69,7 +38,7 @@ func newUsageWorld(t *testing.T) *usageWorld {
 	t.Helper()
 	w := &usageWorld{now: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
 	store := mem.New()
-	root, err := key.OpenRoot(t.Context(), key.RootConfig{Store: &memRoot{make(map[uint64]rootseal.Epoch), make(map[string][]byte)}, Create: true})
+	root, err := key.OpenRoot(t.Context(), key.RootConfig{Store: new(sealtest.Store), Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +18,7 @@ import (
 	"coffer/internal/meta/mem"
 	"coffer/internal/meter"
 	"coffer/internal/organization"
-	"coffer/internal/rootseal"
+	"coffer/internal/rootseal/sealtest"
 	"coffer/internal/trail"
 )
 
@@ -30,41 +28,6 @@ const (
 	region    = "us-east-1"
 	unknownID = "134f2428-cec1-4b25-a1ae-9048164dba47"
 )
-
-// A memRoot is a root store in memory that forgets.
-type memRoot struct {
-	epochs    map[uint64]rootseal.Epoch
-	frontiers map[string][]byte
-}
-
-func (m *memRoot) Epochs(context.Context) ([]uint64, error) {
-	return slices.Sorted(maps.Keys(m.epochs)), nil
-}
-
-func (m *memRoot) Load(_ context.Context, number uint64) (*rootseal.Epoch, error) {
-	e, ok := m.epochs[number]
-	if !ok {
-		return nil, rootseal.ErrNoRoot
-	}
-	e.Frontiers = maps.Clone(m.frontiers)
-	return &e, nil
-}
-
-func (m *memRoot) Prepare(_ context.Context, e *rootseal.Epoch) error {
-	c := *e
-	c.Head = slices.Clone(e.Head)
-	for name, f := range e.Frontiers {
-		m.frontiers[name] = slices.Clone(f)
-	}
-	m.epochs[e.Number] = c
-	return nil
-}
-
-func (m *memRoot) Destroy(_ context.Context, number uint64, keep []string) error {
-	delete(m.epochs, number)
-	maps.DeleteFunc(m.frontiers, func(name string, _ []byte) bool { return !slices.Contains(keep, name) })
-	return nil
-}
 
 // A bench is a service over real keys in memory, and a clock to move.
 type bench struct {
@@ -107,7 +70,7 @@ func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{chains: make(chains), now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), log: new(strings.Builder)}
 	root, err := key.OpenRoot(t.Context(), key.RootConfig{
-		Store:  &memRoot{epochs: make(map[uint64]rootseal.Epoch), frontiers: make(map[string][]byte)},
+		Store:  new(sealtest.Store),
 		Create: true,
 	})
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -30,42 +29,12 @@ import (
 	"coffer/internal/key"
 	"coffer/internal/kms"
 	"coffer/internal/meta/mem"
-	"coffer/internal/rootseal"
+	"coffer/internal/rootseal/sealtest"
 	"coffer/internal/targetapi"
 	"coffer/internal/trail"
 )
 
 const account = "123456789012"
-
-// A memRoot is a root store in memory that forgets.
-type memRoot struct {
-	epochs    map[uint64]rootseal.Epoch
-	frontiers map[string][]byte
-}
-
-func (m *memRoot) Epochs(context.Context) ([]uint64, error) {
-	return slices.Sorted(maps.Keys(m.epochs)), nil
-}
-
-func (m *memRoot) Load(_ context.Context, number uint64) (*rootseal.Epoch, error) {
-	e, ok := m.epochs[number]
-	if !ok {
-		return nil, rootseal.ErrNoRoot
-	}
-	e.Frontiers = maps.Clone(m.frontiers)
-	return &e, nil
-}
-
-func (m *memRoot) Prepare(_ context.Context, e *rootseal.Epoch) error {
-	maps.Copy(m.frontiers, e.Frontiers)
-	m.epochs[e.Number] = *e
-	return nil
-}
-
-func (m *memRoot) Destroy(_ context.Context, number uint64, keep []string) error {
-	delete(m.epochs, number)
-	return nil
-}
 
 var self = &authn.Caller{Type: authn.TypeRoot, Account: account, ARN: "arn:aws:iam::" + account + ":root",
 	Region: "us-east-1", Service: "kms", RequestID: "e1f2a3b4"}
@@ -87,7 +56,7 @@ func newHandler(t testing.TB, authenticate targetapi.Authenticate) *targetapi.Ha
 func newRecorded(t testing.TB, authenticate targetapi.Authenticate) (*targetapi.Handler, func() []string) {
 	t.Helper()
 	root, err := key.OpenRoot(t.Context(), key.RootConfig{
-		Store:  &memRoot{epochs: make(map[uint64]rootseal.Epoch), frontiers: make(map[string][]byte)},
+		Store:  new(sealtest.Store),
 		Create: true,
 	})
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -22,7 +21,7 @@ import (
 	"coffer/internal/key"
 	"coffer/internal/meta/mem"
 	"coffer/internal/meter"
-	"coffer/internal/rootseal"
+	"coffer/internal/rootseal/sealtest"
 	"coffer/internal/sigv4"
 	"coffer/internal/trail"
 	"coffer/internal/xks"
@@ -62,35 +61,6 @@ stores:
     raw-secret-access-key: VU6W2byoiBrhDqNGbx703oL0syCAmhlQgwNUT123456
 `
 
-// A memRoot is a root store in memory that forgets.
-type memRoot struct {
-	epochs    map[uint64]rootseal.Epoch
-	frontiers map[string][]byte
-}
-
-func (m *memRoot) Epochs(context.Context) ([]uint64, error) {
-	return slices.Sorted(maps.Keys(m.epochs)), nil
-}
-
-func (m *memRoot) Load(_ context.Context, number uint64) (*rootseal.Epoch, error) {
-	e, ok := m.epochs[number]
-	if !ok {
-		return nil, rootseal.ErrNoRoot
-	}
-	e.Frontiers = maps.Clone(m.frontiers)
-	return &e, nil
-}
-
-func (m *memRoot) Prepare(_ context.Context, e *rootseal.Epoch) error {
-	m.epochs[e.Number] = *e
-	return nil
-}
-
-func (m *memRoot) Destroy(_ context.Context, number uint64, _ []string) error {
-	delete(m.epochs, number)
-	return nil
-}
-
 // A bench is a proxy over real keys in memory, with a role that may use them.
 type bench struct {
 	t     *testing.T
@@ -109,7 +79,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, rows: mem.New(), log: new(bytes.Buffer), now: time.Now()}
 	ctx := t.Context()
-	root, err := key.OpenRoot(ctx, key.RootConfig{Store: &memRoot{make(map[uint64]rootseal.Epoch), make(map[string][]byte)}, Create: true})
+	root, err := key.OpenRoot(ctx, key.RootConfig{Store: new(sealtest.Store), Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

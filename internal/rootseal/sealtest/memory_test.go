@@ -7,6 +7,13 @@ import (
 	"coffer/internal/rootseal"
 )
 
+func TestStore(t *testing.T) {
+	Run(t, func(t *testing.T) func() rootseal.Store {
+		s := new(Store)
+		return func() rootseal.Store { return s }
+	})
+}
+
 func TestVault(t *testing.T) {
 	RunVault(t, func(t *testing.T) (open, other func() rootseal.Vault) {
 		a, b := new(Vault), new(Vault)
