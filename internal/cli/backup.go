@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"text/tabwriter"
 	"time"
@@ -342,6 +343,48 @@ func backupViews(ctx context.Context, e *environment, place archive.Store, root 
 	return out, nil
 }
 
+// openedBackups is a place of backups, with the root of trust that opens them.
+type openedBackups struct {
+	place archive.Store
+	root  *server.BackupRoot
+	log   *slog.Logger
+}
+
+func (b *openedBackups) close() {
+	b.root.Close()
+	b.place.Close()
+}
+
+// openBackups opens what a command works on that needs both; verb is its name, and
+// unusable what else is wrong with its flags. ok is false if the command ends, with
+// exit.
+func (e *environment) openBackups(ctx context.Context, fs *pflag.FlagSet, verb string, from *archiveFlags, root *rootFlags, unusable error) (b *openedBackups, exit int, ok bool) {
+	switch {
+	case from.where == "":
+		return nil, e.misuse("backup", errors.New(verb+" needs the place of the backups: --from")), false
+	case root.from == "":
+		return nil, e.misuse("backup", errors.New(verb+" needs the data directory that has the root of trust: --root-from")), false
+	case unusable != nil:
+		return nil, e.misuse("backup", unusable), false
+	}
+	if err := root.resolve(e, fs); err != nil {
+		return nil, e.misuse("backup", err), false
+	}
+	b = new(openedBackups)
+	var err error
+	if b.log, err = logger(e.stderr, checkConfig("")); err != nil {
+		return nil, e.misuse("backup", err), false
+	}
+	if b.place, err = from.open(ctx, false); err != nil {
+		return nil, e.placeFailed("backup", err), false
+	}
+	if b.root, err = server.OpenBackupRoot(ctx, root.from, &root.conf, root.exported(), b.log); err != nil {
+		b.place.Close()
+		return nil, e.failed("backup", err), false
+	}
+	return b, exitOK, true
+}
+
 func verifyBackup(ctx context.Context, e *environment, args []string) int {
 	fs := e.flags("backup verify --from PLACE --root-from DIR [flags]", "Look for every file that a backup names, and open a sample of them, and of the objects, through the\n"+
 		"root of trust of the data directory DIR, which a server may have open. Objects whose key was destroyed\n"+
@@ -358,37 +401,21 @@ coffer backup verify --from s3://backups/coffer --root-from /var/lib/coffer --al
 	if exit, ok := e.parse(fs, args, 0); !ok {
 		return exit
 	}
-	switch {
-	case from.where == "":
-		return e.misuse("backup", errors.New("verify needs the place of the backups: --from"))
-	case root.from == "":
-		return e.misuse("backup", errors.New("verify needs the data directory that has the root of trust: --root-from"))
-	case opts.Sample < 1:
-		return e.misuse("backup", errors.New("--sample is at least 1"))
+	var unusable error
+	if opts.Sample < 1 {
+		unusable = errors.New("--sample is at least 1")
 	}
 	if *all {
 		opts.Sample = 0
 	}
-	if err := root.resolve(e, fs); err != nil {
-		return e.misuse("backup", err)
+	b, exit, ok := e.openBackups(ctx, fs, "verify", from, root, unusable)
+	if !ok {
+		return exit
 	}
-	log, err := logger(e.stderr, checkConfig(""))
-	if err != nil {
-		return e.misuse("backup", err)
-	}
-	place, err := from.open(ctx, false)
-	if err != nil {
-		return e.placeFailed("backup", err)
-	}
-	defer place.Close()
-	opened, err := server.OpenBackupRoot(ctx, root.from, &root.conf, root.exported(), log)
-	if err != nil {
-		return e.failed("backup", err)
-	}
-	defer opened.Close()
+	defer b.close()
 	bar := newProgress(e.stderr)
 	opts.Progress = bar.show
-	out, err := server.VerifyBackup(ctx, opened, place, opts, log)
+	out, err := server.VerifyBackup(ctx, b.root, b.place, opts, b.log)
 	bar.clear()
 	if err != nil {
 		return e.failed("backup", err)
@@ -444,32 +471,16 @@ coffer backup prune --from /mnt/backups --root-from /var/lib/coffer --keep 14`)
 	if exit, ok := e.parse(fs, args, 0); !ok {
 		return exit
 	}
-	switch {
-	case from.where == "":
-		return e.misuse("backup", errors.New("prune needs the place of the backups: --from"))
-	case root.from == "":
-		return e.misuse("backup", errors.New("prune needs the data directory that has the root of trust: --root-from"))
-	case *keep < 1:
-		return e.misuse("backup", errors.New("--keep is at least 1"))
+	var unusable error
+	if *keep < 1 {
+		unusable = errors.New("--keep is at least 1")
 	}
-	if err := root.resolve(e, fs); err != nil {
-		return e.misuse("backup", err)
+	b, exit, ok := e.openBackups(ctx, fs, "prune", from, root, unusable)
+	if !ok {
+		return exit
 	}
-	log, err := logger(e.stderr, checkConfig(""))
-	if err != nil {
-		return e.misuse("backup", err)
-	}
-	place, err := from.open(ctx, false)
-	if err != nil {
-		return e.placeFailed("backup", err)
-	}
-	defer place.Close()
-	opened, err := server.OpenBackupRoot(ctx, root.from, &root.conf, root.exported(), log)
-	if err != nil {
-		return e.failed("backup", err)
-	}
-	defer opened.Close()
-	removed, files, err := backup.Prune(ctx, place, opened.Codec, *keep)
+	defer b.close()
+	removed, files, err := backup.Prune(ctx, b.place, b.root.Codec, *keep)
 	if err != nil {
 		return e.failed("backup", err)
 	}
